@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_ENGINE_AAD_H
+#define KFE_ENGINE_AAD_H
+
+/* What every tag binds (docs/format.md): AAD = P || D, and the nonce.
+ * P is one for all groups of a record and a multiple of 16 long, so that its GHASH state can be
+ * shared by the record's fields. D is the field's own. */
+
+#include "engine/envelope.h"
+
+/* Ordinals of what is no header; header i has 2 + i. */
+enum {
+    KFE_ORD_KEY = 0,
+    KFE_ORD_VALUE = 1,
+    KFE_ORD_HEADER = 2,
+    KFE_ORD_EMPTY = 65534,
+    KFE_ORD_RECORD = 65535
+};
+
+/* First byte of D. */
+enum {
+    KFE_D_KEY = 0,
+    KFE_D_VALUE = 1,
+    KFE_D_HEADER = 2,
+    KFE_D_NULL_HEADER = 3,
+    KFE_D_EMPTY = 0xfe,
+    KFE_D_RECORD = 0xff
+};
+
+/* How the record's key enters P. */
+typedef struct {
+    bool sealed;     /* a group seals it: not bound by its bytes */
+    kfe_bytes bytes; /* else: as stored; data NULL: null */
+} kfe_aad_key;
+
+/* Length of P for `meta` bytes of metadata (all groups). */
+size_t kfe_aad_prefix_len(size_t meta, size_t label, kfe_aad_key key);
+/* Writes what follows the metadata: label, key, padding. `at` is `start` + meta. */
+void kfe_aad_prefix_end(uint8_t *start, uint8_t *at, kfe_bytes label, kfe_aad_key key);
+
+/* D of one field: at most KFE_D_MAX_FIELD + name bytes. Returns its end. */
+enum { KFE_D_MAX_FIELD = 8 };
+uint8_t *kfe_aad_field(uint8_t *at, uint8_t kind, uint16_t ordinal, kfe_bytes name);
+
+/* D of record scope is built of a head and one part per field, in order. */
+enum { KFE_D_MAX_HEAD = 6, KFE_D_MAX_PART = 13 };
+uint8_t *kfe_aad_record_head(uint8_t *at, uint32_t count);
+uint8_t *kfe_aad_record_part(uint8_t *at, uint8_t kind, uint16_t ordinal, uint32_t len,
+                             kfe_bytes name);
+
+/* u32(0) || 48-bit counter || u16 ordinal. */
+void kfe_nonce(uint8_t out[12], uint64_t counter, uint16_t ordinal);
+
+#endif

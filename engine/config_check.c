@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "engine/config_entry.h"
+
+static bool listed(const char *const *names, const char *name)
+{
+    for (; names != NULL && *names != NULL; names++)
+        if (strcmp(*names, name) == 0)
+            return true;
+    return false;
+}
+
+/* An option that this version lacks stands here only with its default: it asks for nothing. */
+static bool asks_for_nothing(const struct kfe_entry *entry)
+{
+    return entry->option != NULL && entry->option->lacks == KFE_LACKS_OTHERS;
+}
+
+static bool is_generic(const struct kfe_entry *entry)
+{
+    return entry->option != NULL && entry->option->generic;
+}
+
+kfe_error kfe_config_check_class(const kfe_config *config, const char *prefix,
+                                 const char *const *options)
+{
+    for (size_t i = 0; i < config->n; i++) {
+        const struct kfe_entry *entry = &config->entries[i];
+        if (strncmp(entry->name, prefix, strlen(prefix)) != 0 || is_generic(entry) ||
+            asks_for_nothing(entry) || listed(options, entry->name))
+            continue;
+        return kfe_fail(KFE_E_CONFIG, "%sclass has no option '%s': the nearest is %s", prefix,
+                        entry->name, kfe_option_nearest_of(entry->name, options, prefix));
+    }
+    return KFE_OK;
+}
+
+/* ---- Contradictions ----------------------------------------------------------------- */
+
+static bool is(const kfe_config *config, const char *name, const char *value)
+{
+    const char *set = kfe_config_get(config, name);
+    return set != NULL && strcmp(set, value) == 0;
+}
+
+static kfe_error check_deterministic(const kfe_config *config)
+{
+    bool wanted = is(config, "encryption.encrypt.keys", "deterministic");
+    bool named = kfe_config_get(config, "encryption.keymanager.deterministic.key") != NULL;
+    if (wanted && !named)
+        return kfe_fail(KFE_E_CONFIG, "encryption.encrypt.keys=deterministic needs "
+                                      "encryption.keymanager.deterministic.key=NAME@VERSION");
+    if (named && !wanted)
+        return kfe_fail(KFE_E_CONFIG, "encryption.keymanager.deterministic.key needs "
+                                      "encryption.encrypt.keys=deterministic");
+    return KFE_OK;
+}
+
+/* Without a KeyManager these names would say nothing. The engine itself reads the generic ones. */
+static kfe_error check_manager(const kfe_config *config)
+{
+    if (kfe_config_get(config, "encryption.keymanager.class") != NULL)
+        return KFE_OK;
+    for (size_t i = 0; i < config->n; i++) {
+        const struct kfe_entry *entry = &config->entries[i];
+        if (strncmp(entry->name, KFE_MANAGER_PREFIX, strlen(KFE_MANAGER_PREFIX)) == 0 &&
+            !is_generic(entry))
+            return kfe_fail(KFE_E_CONFIG, "%s needs encryption.keymanager.class", entry->name);
+    }
+    return KFE_OK;
+}
+
+static kfe_error check_cover(const kfe_config *config)
+{
+    if (is(config, "encryption.encrypt.keys", "false") &&
+        !kfe_config_flag(config, "encryption.encrypt.values") &&
+        is(config, "encryption.encrypt.headers", ""))
+        return kfe_fail(KFE_E_CONFIG,
+                        "encryption.encrypt.keys, .values and .headers leave nothing to seal: "
+                        "topics that stay in clear belong in encryption.unencrypted.topics");
+    return KFE_OK;
+}
+
+static kfe_error check_label(const kfe_config *config)
+{
+    if (kfe_config_get(config, "encryption.aad.topic.map") != NULL &&
+        !is(config, "encryption.aad.topic", "exact"))
+        return kfe_fail(KFE_E_CONFIG, "encryption.aad.topic.map needs encryption.aad.topic=exact: "
+                                      "there is no topic's name to map otherwise");
+    return KFE_OK;
+}
+
+kfe_error kfe_config_check(const kfe_config *config)
+{
+    static kfe_error (*const checks[])(const kfe_config *) = {check_deterministic, check_manager,
+                                                              check_cover, check_label};
+    if (kfe_config_get(config, "encryption.keyprovider.class") == NULL)
+        return kfe_fail(KFE_E_CONFIG, "encryption.keyprovider.class is not set: file, pkcs11 or "
+                                      "/path/library.so:symbol");
+    for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
+        kfe_error err = checks[i](config);
+        if (err)
+            return err;
+    }
+    return KFE_OK;
+}

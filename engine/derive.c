@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/derive.h"
+
+#include <string.h>
+
+#include "engine/wire.h"
+
+/* out has bits / 8 bytes, a multiple of 32. */
+static kfe_error derive(kfe_key *key, const char *label, uint32_t bits, const kfe_derive_context *c,
+                        uint8_t *out)
+{
+    uint8_t input[4 + 32 + 1 + 1 + 2 + KFE_NAME_MAX + 4 + 16 + 4];
+    if (!KFE_HAS(key->ops, derive))
+        return kfe_fail(KFE_E_KEY_DENIED, "key %s version %u cannot derive", c->name, c->version);
+    for (uint32_t i = 1; i <= bits / 256; i++) {
+        uint8_t *at = kfe_put_u32(input, i);
+        at = kfe_put(at, label, strlen(label) + 1); /* with its NUL: the separator */
+        *at++ = c->suite;
+        at = kfe_put_varint(at, (uint32_t)strlen(c->name));
+        at = kfe_put(at, c->name, strlen(c->name));
+        at = kfe_put_u32(at, c->version);
+        at = kfe_put(at, c->salt, 16);
+        at = kfe_put_u32(at, bits);
+        kfe_error err = key->ops->derive(key, input, (size_t)(at - input), out + 32 * (i - 1));
+        if (err) {
+            kfe_wipe(out, bits / 8);
+            return err;
+        }
+    }
+    return KFE_OK;
+}
+
+kfe_error kfe_derive_data(kfe_key *key, const kfe_derive_context *context, uint8_t out[32])
+{
+    return derive(key, "kfe1 data key", 256, context, out);
+}
+
+kfe_error kfe_derive_commitment(kfe_key *key, const kfe_derive_context *context, uint8_t out[16])
+{
+    uint8_t block[32] = {0};
+    kfe_error err = derive(key, "kfe1 commitment", 256, context, block);
+    memcpy(out, block, 16); /* zero after a failure */
+    kfe_wipe(block, sizeof(block));
+    return err;
+}
+
+kfe_error kfe_derive_deterministic(kfe_key *key, const char *name, uint32_t version,
+                                   uint8_t out[64])
+{
+    static const uint8_t zero[16];
+    kfe_derive_context context = {0, name, version, zero};
+    return derive(key, "kfe1 deterministic", 512, &context, out);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_ENGINE_DERIVE_H
+#define KFE_ENGINE_DERIVE_H
+
+/* Keys of a session from a master key: SP 800-108 in counter mode with HMAC-SHA-256,
+ *   F(label, bits) = derive(u32(i) || label || 00 || C || u32(bits)) for i = 1, 2, ...
+ *   C = suite || varint(length of name) || name || u32(version) || salt
+ * (docs/format.md). derive() is the KeyProvider's: one call per 256 bits. */
+
+#include <kfe/keys.h>
+
+typedef struct {
+    uint8_t suite;
+    const char *name;
+    uint32_t version;
+    const uint8_t *salt; /* 16 bytes */
+} kfe_derive_context;
+
+kfe_error kfe_derive_data(kfe_key *key, const kfe_derive_context *context, uint8_t out[32]);
+kfe_error kfe_derive_commitment(kfe_key *key, const kfe_derive_context *context, uint8_t out[16]);
+/* The SIV key of a deterministic reference: suite 0 and a salt of zeros, whatever `name` seals. */
+kfe_error kfe_derive_deterministic(kfe_key *key, const char *name, uint32_t version,
+                                   uint8_t out[64]);
+
+#endif

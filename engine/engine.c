@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/engine.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+#include "engine/secret.h"
+
+/* Values of engine->owned. Zero is what a child finds. */
+enum { UNOWNED = 0, OWNED = 1, CHANGING = 2 };
+
+const char *kfe_version(void)
+{
+    return "1.0.0";
+}
+
+static kfe_error open_manager(kfe_engine *engine, const kfe_config *config)
+{
+    const kfe_key_manager_ops *ops = NULL;
+    kfe_error err = kfe_class_manager(config, &ops);
+    if (!err && ops != NULL)
+        err = kfe_config_check_class(config, "encryption.keymanager.", ops->options);
+    if (!err && ops != NULL)
+        err = ops->open(&engine->manager, config);
+    return err;
+}
+
+kfe_error kfe_engine_new(kfe_engine **out, const kfe_config *config)
+{
+    if (out == NULL || config == NULL)
+        return kfe_fail(KFE_E_ARGUMENT, "kfe_engine_new: NULL argument");
+    kfe_engine *engine = calloc(1, sizeof(*engine));
+    if (engine == NULL)
+        return kfe_fail(KFE_E_MEMORY, "out of memory");
+    kfe_state *state = NULL;
+    kfe_error err = kfe_settings_init(&engine->settings, config);
+    if (!err)
+        err = open_manager(engine, config);
+    if (!err) {
+        engine->owned = kfe_secret_alloc(sizeof(*engine->owned));
+        err = engine->owned == NULL ? KFE_E_MEMORY : kfe_state_new(&state, &engine->settings);
+    }
+    if (err) {
+        kfe_engine_free(engine);
+        return err;
+    }
+    atomic_store(&engine->state, state);
+    atomic_store(engine->owned, OWNED);
+    *out = engine;
+    return KFE_OK;
+}
+
+void kfe_engine_free(kfe_engine *engine)
+{
+    if (engine == NULL)
+        return;
+    /* A child that never used it must not touch what its parent's threads may have held. */
+    if (engine->owned != NULL && atomic_load(engine->owned) == OWNED)
+        kfe_state_free(atomic_load(&engine->state));
+    for (int i = 0; i < KFE_WORKS_KEPT; i++)
+        kfe_work_free(atomic_load(&engine->works[i]));
+    if (engine->manager != NULL && KFE_HAS(engine->manager->ops, free))
+        engine->manager->ops->free(engine->manager);
+    kfe_settings_wipe(&engine->settings);
+    kfe_secret_free((void *)(uintptr_t)engine->owned);
+    free(engine);
+}
+
+const char *kfe_engine_backend(const kfe_engine *engine)
+{
+    return engine->settings.backend->name;
+}
+
+/* This process's state. The one of a parent is left as it is, lost but for its wiped secrets. */
+static kfe_error current_state(kfe_engine *engine, kfe_state **out)
+{
+    for (;;) {
+        uint32_t owned = atomic_load(engine->owned);
+        if (owned == OWNED) {
+            *out = atomic_load(&engine->state);
+            return KFE_OK;
+        }
+        if (owned == UNOWNED && atomic_compare_exchange_strong(engine->owned, &owned, CHANGING)) {
+            kfe_state *state = NULL;
+            kfe_error err = kfe_state_new(&state, &engine->settings);
+            if (!err)
+                atomic_store(&engine->state, state);
+            atomic_store(engine->owned, err ? UNOWNED : OWNED);
+            if (err)
+                return err;
+            continue;
+        }
+        sched_yield();
+    }
+}
+
+kfe_error kfe_engine_enter(kfe_engine *engine, kfe_state **state, kfe_work **work)
+{
+    kfe_error err = current_state(engine, state);
+    if (err)
+        return err;
+    *work = NULL;
+    for (int i = 0; i < KFE_WORKS_KEPT && *work == NULL; i++)
+        *work = atomic_exchange(&engine->works[i], NULL);
+    if (*work == NULL)
+        *work = kfe_work_new();
+    return *work != NULL ? KFE_OK : kfe_fail(KFE_E_MEMORY, "out of memory");
+}
+
+void kfe_engine_leave(kfe_engine *engine, kfe_state *state, kfe_work *work)
+{
+    kfe_work_reset(work, state);
+    for (int i = 0; i < KFE_WORKS_KEPT; i++) {
+        kfe_work *none = NULL;
+        if (atomic_compare_exchange_strong(&engine->works[i], &none, work))
+            return;
+    }
+    kfe_work_free(work);
+}
+
+kfe_header *kfe_take_headers(uint8_t **at, size_t n)
+{
+    uintptr_t start = ((uintptr_t)*at + 15) & ~(uintptr_t)15;
+    kfe_header *headers = (kfe_header *)start;
+    *at = (uint8_t *)(headers + n);
+    return headers;
+}
+
+kfe_error kfe_run_batch(const kfe_work *work, bool seal)
+{
+    const kfe_aead_batch *b = &work->batch;
+    if (b->n == 0)
+        return KFE_OK;
+    return seal ? b->key[0]->backend->seal(b) : b->key[0]->backend->open(b);
+}
+
+void kfe_record_fail(kfe_work *work, const kfe_record *in, kfe_record *out, kfe_error error)
+{
+    kfe_record failed = {.topic = in->topic, .partition = in->partition};
+    *out = failed;
+    kfe_work_fail(work, out, error);
+}
+
+kfe_error kfe_work_result(const kfe_work *work)
+{
+    return work->first == KFE_OK ? KFE_OK : kfe_fail(work->first, "%s", work->detail);
+}

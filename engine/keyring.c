@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loaded keys. Each (name, version) has a slot: one load at a time, trusted for a time counted from
+ * the load, however often it is used; "no such key" is remembered as well. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/state.h"
+#include "engine/wire.h"
+
+static size_t slot_id(uint8_t *id, const char *name, uint32_t version)
+{
+    return (size_t)(kfe_put(kfe_put_u32(id, version), name, strlen(name)) - id);
+}
+
+kfe_loaded *kfe_loaded_ref(kfe_slot *slot)
+{
+    slot->loaded->refs++;
+    return slot->loaded;
+}
+
+void kfe_loaded_unref(kfe_loaded *loaded)
+{
+    if (loaded == NULL || --loaded->refs > 0)
+        return;
+    if (KFE_HAS(loaded->key->ops, release))
+        loaded->key->ops->release(loaded->key);
+    free(loaded);
+}
+
+static void evict(kfe_state *state)
+{
+    /* Unknown keys first: whoever asks for many of those must not push out good ones. */
+    kfe_slot *victim = NULL;
+    for (kfe_node *node = state->slots.oldest; node != NULL; node = node->newer) {
+        kfe_slot *slot = (kfe_slot *)node;
+        if (slot->pins > 0)
+            continue;
+        if (victim == NULL || slot->loaded == NULL)
+            victim = slot;
+        if (victim->loaded == NULL)
+            break;
+    }
+    if (victim == NULL)
+        return;
+    kfe_map_remove(&state->slots, &victim->node);
+    kfe_loaded_unref(victim->loaded);
+    free(victim);
+}
+
+kfe_slot *kfe_slot_pin(kfe_state *state, const char *name, uint32_t version)
+{
+    uint8_t id[4 + KFE_NAME_MAX];
+    size_t len = slot_id(id, name, version);
+    kfe_slot *slot = (kfe_slot *)kfe_map_find(&state->slots, id, len);
+    if (slot == NULL) {
+        slot = calloc(1, sizeof(*slot));
+        if (slot == NULL) {
+            kfe_fail(KFE_E_MEMORY, "out of memory");
+            return NULL;
+        }
+        if (state->slots.n >= KFE_SLOTS_MAX)
+            evict(state);
+        memcpy(slot->id, id, len);
+        memcpy(slot->name, name, strlen(name));
+        slot->version = version;
+        slot->node.id = slot->id;
+        slot->node.id_len = len;
+        kfe_map_add(&state->slots, &slot->node);
+    }
+    slot->pins++;
+    return slot;
+}
+
+void kfe_slot_unpin(kfe_state *state, kfe_slot *slot)
+{
+    if (--slot->pins > 0 || slot->loaded != NULL || slot->error)
+        return;
+    /* Nothing was ever asked about it, as when there was no token: names made up by whoever writes
+     * records are not to fill the map. */
+    kfe_map_remove(&state->slots, &slot->node);
+    free(slot);
+}
+
+bool kfe_slot_usable(kfe_state *state, kfe_slot *slot, int64_t now)
+{
+    if (slot->loaded == NULL || now >= slot->until)
+        return false;
+    if (now >= slot->due && !slot->wanted && !slot->loading) {
+        slot->wanted = true;
+        kfe_keeper_wake(state);
+    }
+    return true;
+}
+
+/* One call of the provider; the lock is released meanwhile. */
+static kfe_error ask(kfe_state *state, kfe_slot *slot, kfe_loaded **out)
+{
+    kfe_loaded *loaded = calloc(1, sizeof(*loaded));
+    if (loaded == NULL)
+        return kfe_fail(KFE_E_MEMORY, "out of memory");
+    loaded->refs = 1;
+    kfe_key_provider *provider = state->provider;
+    kfe_key_ref ref = {slot->name, slot->version};
+    pthread_mutex_unlock(&state->lock);
+    kfe_error err = slot->version == 0
+                        ? provider->ops->get_current_key(provider, slot->name, &loaded->key)
+                        : provider->ops->get_key(provider, &ref, &loaded->key);
+    if (!err && (loaded->key == NULL || loaded->key->version == 0 ||
+                 (slot->version != 0 && loaded->key->version != slot->version)))
+        err =
+            kfe_fail(KFE_E_PROVIDER, "provider %s answered with another key than it was asked for",
+                     provider->ops->name);
+    pthread_mutex_lock(&state->lock);
+    if (err)
+        free(loaded);
+    else
+        *out = loaded;
+    return err;
+}
+
+static bool definite(kfe_error err)
+{
+    return err == KFE_E_KEY_UNKNOWN || err == KFE_E_KEY_DESTROYED || err == KFE_E_KEY_DENIED;
+}
+
+/* Loads and notes the result. A failure that says nothing about the key leaves the old one. */
+static kfe_error load(kfe_state *state, kfe_slot *slot)
+{
+    kfe_loaded *loaded = NULL;
+    const kfe_settings *s = state->settings;
+    slot->loading = true;
+    int64_t asked = kfe_now_ms();
+    kfe_error err = ask(state, slot, &loaded);
+    int64_t now = kfe_now_ms();
+    slot->loading = slot->wanted = false;
+    slot->error = err;
+    if (!err) {
+        kfe_loaded_unref(slot->loaded);
+        slot->loaded = loaded;
+        slot->until = asked + s->cache_ms;
+        slot->due = asked + (slot->version == 0 && s->refresh_ms < s->cache_ms / 5 * 4
+                                 ? s->refresh_ms
+                                 : s->cache_ms / 5 * 4);
+    } else if (definite(err) || slot->loaded == NULL || now >= slot->until) {
+        kfe_loaded_unref(slot->loaded);
+        slot->loaded = NULL;
+        slot->until = now + (definite(err) ? KFE_UNKNOWN_MS : KFE_OUTAGE_MS);
+        strncpy(slot->detail, kfe_error_detail(), sizeof(slot->detail) - 1);
+    } else {
+        slot->due = now + 1000;
+    }
+    pthread_cond_broadcast(&state->changed);
+    return slot->loaded != NULL ? KFE_OK : err;
+}
+
+kfe_error kfe_slot_known_bad(const kfe_slot *slot)
+{
+    if (slot->loaded == NULL && slot->error && kfe_now_ms() < slot->until)
+        return kfe_fail(slot->error, "%s", slot->detail);
+    return KFE_OK;
+}
+
+kfe_error kfe_slot_load(kfe_state *state, kfe_slot *slot)
+{
+    while (slot->loading && !kfe_slot_usable(state, slot, kfe_now_ms()))
+        pthread_cond_wait(&state->changed, &state->lock);
+    if (kfe_slot_usable(state, slot, kfe_now_ms()))
+        return KFE_OK;
+    kfe_error err = kfe_slot_known_bad(slot);
+    return err ? err : load(state, slot);
+}
+
+void kfe_slot_refresh(kfe_state *state, kfe_slot *slot)
+{
+    slot->pins++;
+    (void)!load(state, slot);
+    slot->pins--;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_ENGINE_SECRET_H
+#define KFE_ENGINE_SECRET_H
+
+/* Memory for secrets: locked (mlock), left out of core dumps (MADV_DONTDUMP), zero in every
+ * forked child, also after a raw clone (MADV_WIPEONFORK), with a guard page at each end of
+ * every slab. One arena per process.
+ *
+ * All of the arena's own state lives in a wipe-on-fork page too: a child starts with an empty,
+ * unlocked arena, whatever its parent's other threads were doing. A block that a parent
+ * allocated reads as zeros there; giving it to kfe_secret_free() is harmless. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <kfe/config.h>
+
+enum { KFE_SECRET_MAX = 4096 }; /* bytes of one block */
+
+/* A zeroed block, aligned to 64 bytes. NULL when no more memory can be had or locked: then
+ * kfe_error_detail() names RLIMIT_MEMLOCK, and the caller returns KFE_E_MEMORY. Thread-safe. */
+void *kfe_secret_alloc(size_t len);
+void kfe_secret_free(void *block); /* wipes; NULL is fine */
+
+/* True when equal; time depends on `len` only. */
+bool kfe_equal_ct(const void *a, const void *b, size_t len);
+
+/* `len` bytes from getrandom(2). KFE_E_RANDOM; never a partial result. */
+kfe_error kfe_random(void *out, size_t len);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/key_name.h"
+
+static kfe_bytes text(const char *string)
+{
+    return (kfe_bytes){(const uint8_t *)string, strlen(string)};
+}
+
+static const char *get(const kfe_settings *s, const char *name)
+{
+    const char *value = kfe_config_get(s->config, name);
+    return value == NULL ? "" : value;
+}
+
+static void read_suites(kfe_settings *s)
+{
+    const char *at = get(s, "encryption.algorithms");
+    while (*at != '\0') {
+        size_t len = strcspn(at, ", ");
+        uint8_t suite = kfe_suite_of_name((kfe_bytes){(const uint8_t *)at, len});
+        if (suite != 0) {
+            s->suite = s->suite == 0 ? suite : s->suite;
+            s->suites |= 1u << suite;
+        }
+        at += len + strspn(at + len, ", ");
+    }
+}
+
+static kfe_error read_deterministic(kfe_settings *s)
+{
+    if (s->keys != KFE_KEYS_DETERMINISTIC)
+        return KFE_OK;
+    static const char option[] = "encryption.keymanager.deterministic.key";
+    return kfe_key_ref_parse(option, get(s, option), s->det_name, &s->det_version);
+}
+
+static kfe_error read_topic(kfe_settings *s)
+{
+    const char *topic = get(s, "encryption.aad.topic");
+    const char *label = strchr(topic, ':'); /* in label:TEXT alone */
+    s->topic = strcmp(topic, "none") == 0 ? KFE_TOPIC_NONE
+               : label != NULL            ? KFE_TOPIC_LABEL
+                                          : KFE_TOPIC_EXACT;
+    s->topic_label = label != NULL ? label + 1 : "";
+    if (strlen(s->topic_label) > KFE_LABEL_MAX)
+        return kfe_fail(KFE_E_CONFIG, "encryption.aad.topic: label is longer than %d bytes",
+                        KFE_LABEL_MAX);
+    const char *map = get(s, "encryption.aad.topic.map");
+    if (map[0] == '\0')
+        return KFE_OK;
+    const char *split = strrchr(map, '=');
+    if (split == NULL)
+        return kfe_fail(KFE_E_CONFIG, "encryption.aad.topic.map: want REGEX=REPLACEMENT");
+    char *regex = strndup(map, (size_t)(split - map));
+    if (regex == NULL)
+        return kfe_fail(KFE_E_MEMORY, "out of memory");
+    s->topic_replacement = split + 1;
+    kfe_error err = kfe_pattern_new(&s->topic_map, "encryption.aad.topic.map", regex);
+    free(regex);
+    return err;
+}
+
+static kfe_error read_patterns(kfe_settings *s)
+{
+    kfe_error err = kfe_pattern_new(&s->headers, "encryption.encrypt.headers",
+                                    get(s, "encryption.encrypt.headers"));
+    const char *unencrypted = kfe_config_get(s->config, "encryption.unencrypted.topics");
+    if (!err && unencrypted != NULL)
+        err = kfe_pattern_new(&s->unencrypted, "encryption.unencrypted.topics", unencrypted);
+    return err;
+}
+
+static void read_values(kfe_settings *s)
+{
+    const char *keys = get(s, "encryption.encrypt.keys");
+    s->keys = strcmp(keys, "deterministic") == 0 ? KFE_KEYS_DETERMINISTIC
+              : strcmp(keys, "false") == 0       ? KFE_KEYS_CLEAR
+                                                 : KFE_KEYS_SEALED;
+    s->values = kfe_config_flag(s->config, "encryption.encrypt.values");
+    s->record_scope = strcmp(get(s, "encryption.scope"), "record") == 0;
+    s->commit = kfe_config_flag(s->config, "encryption.commit");
+    s->partial = kfe_config_flag(s->config, "encryption.consumer.partial");
+    s->has_manager = kfe_config_get(s->config, "encryption.keymanager.class") != NULL;
+    const char *added = get(s, "encryption.consumer.added.headers");
+    s->added = strcmp(added, "drop") == 0   ? KFE_ADDED_DROP
+               : strcmp(added, "keep") == 0 ? KFE_ADDED_KEEP
+                                            : KFE_ADDED_REFUSE;
+    s->max_fields = kfe_config_number(s->config, "encryption.session.max.fields");
+    s->max_bytes = kfe_config_number(s->config, "encryption.session.max.bytes");
+    s->max_age_ms = (int64_t)kfe_config_number(s->config, "encryption.session.max.age.ms");
+    s->refresh_ms = (int64_t)kfe_config_number(s->config, "encryption.keyprovider.refresh.ms");
+    s->cache_ms = (int64_t)kfe_config_number(s->config, "encryption.keyprovider.cache.ms");
+    read_suites(s);
+}
+
+kfe_error kfe_settings_init(kfe_settings *s, const kfe_config *config)
+{
+    memset(s, 0, sizeof(*s));
+    s->config = config;
+    kfe_error err = kfe_config_check(config);
+    if (err)
+        return err;
+    read_values(s);
+    err = kfe_class_provider(config, &s->provider_class);
+    if (!err)
+        err = read_deterministic(s);
+    if (!err)
+        err = read_topic(s);
+    if (!err)
+        err = read_patterns(s);
+    if (!err)
+        err = kfe_crypto_new(&s->crypto, kfe_config_get(config, "encryption.openssl.propquery"));
+    if (!err)
+        err = kfe_backend_pick(get(s, "encryption.backend"), s->crypto, &s->backend);
+    if (err)
+        kfe_settings_wipe(s);
+    return err;
+}
+
+void kfe_settings_wipe(kfe_settings *s)
+{
+    kfe_pattern_free(s->headers);
+    kfe_pattern_free(s->unencrypted);
+    kfe_pattern_free(s->topic_map);
+    kfe_crypto_free(s->crypto);
+    memset(s, 0, sizeof(*s));
+}
+
+const kfe_backend *kfe_settings_backend(const kfe_settings *s, unsigned suite)
+{
+    return s->backend->suites >> suite & 1 ? s->backend : &kfe_openssl_backend;
+}
+
+kfe_error kfe_topic_label(const kfe_settings *s, kfe_bytes topic, bool map, char *room,
+                          kfe_bytes *out)
+{
+    *out = s->topic == KFE_TOPIC_EXACT ? topic : text(s->topic_label);
+    if (!map || s->topic_map == NULL || s->topic != KFE_TOPIC_EXACT)
+        return KFE_OK;
+    bool matches = false;
+    kfe_error err = kfe_pattern_match(s->topic_map, topic, &matches);
+    if (!err && !matches)
+        return KFE_OK;
+    size_t len = 0;
+    if (err ||
+        kfe_pattern_replace(s->topic_map, topic, s->topic_replacement, room, KFE_LABEL_ROOM, &len))
+        return kfe_fail(KFE_E_AUTH, "encryption.aad.topic.map: the mapped topic does not fit");
+    *out = (kfe_bytes){(const uint8_t *)room, len};
+    return KFE_OK;
+}

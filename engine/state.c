@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/state.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+int64_t kfe_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Sessions whose keys fit into half of the memory that may be locked, at two blocks each. */
+static size_t sessions_that_fit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return KFE_SESSIONS_MAX;
+    size_t fit = (size_t)limit.rlim_cur / 2 / 128;
+    return fit > KFE_SESSIONS_MAX ? KFE_SESSIONS_MAX : fit < 16 ? 16 : fit;
+}
+
+kfe_error kfe_state_new(kfe_state **out, const kfe_settings *settings)
+{
+    kfe_state *state = calloc(1, sizeof(*state));
+    if (state == NULL)
+        return kfe_fail(KFE_E_MEMORY, "out of memory");
+    kfe_error err = kfe_key_provider_open(&state->provider, settings->config);
+    if (err) {
+        free(state);
+        return err;
+    }
+    state->settings = settings;
+    state->open_max = sessions_that_fit();
+    state->tokens = KFE_UNPROVEN_BURST;
+    state->tokens_at = kfe_now_ms();
+    pthread_mutex_init(&state->lock, NULL);
+    pthread_cond_init(&state->changed, NULL);
+    pthread_cond_init(&state->work, NULL);
+    *out = state;
+    return KFE_OK;
+}
+
+void kfe_state_free(kfe_state *state)
+{
+    if (state == NULL)
+        return;
+    kfe_keeper_stop(state);
+    while (state->open.oldest != NULL) {
+        kfe_session *session = (kfe_session *)state->open.oldest;
+        kfe_map_remove(&state->open, &session->node);
+        kfe_session_drop(state, session);
+    }
+    while (state->sealers.oldest != NULL) {
+        kfe_sealer *sealer = (kfe_sealer *)state->sealers.oldest;
+        kfe_map_remove(&state->sealers, &sealer->node);
+        kfe_session_drop(state, sealer->session);
+        free(sealer);
+    }
+    while (state->slots.oldest != NULL) {
+        kfe_slot *slot = (kfe_slot *)state->slots.oldest;
+        kfe_map_remove(&state->slots, &slot->node);
+        kfe_loaded_unref(slot->loaded);
+        free(slot);
+    }
+    kfe_key_provider_close(state->provider);
+    pthread_cond_destroy(&state->work);
+    pthread_cond_destroy(&state->changed);
+    pthread_mutex_destroy(&state->lock);
+    free(state);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_ENGINE_STATE_H
+#define KFE_ENGINE_STATE_H
+
+/* Everything of an engine that changes while it runs: loaded keys, sessions, the keeper thread. One
+ * lock guards it all and is never held while a provider loads or a key is derived (release is
+ * quick).
+ *
+ * A forked child cannot trust a lock that another thread of its parent may have held: it leaves
+ * the parent's state alone (its secrets read as zeros) and makes a new one, with a provider opened
+ * anew (engine.c). */
+
+#include <pthread.h>
+
+#include "engine/counter.h"
+#include "engine/derive.h"
+#include "engine/envelope.h"
+#include "engine/map.h"
+#include "engine/settings.h"
+
+enum {
+    KFE_SLOTS_MAX = 8192,      /* keys remembered, unknown ones included */
+    KFE_SESSIONS_MAX = 4096,   /* opening sessions */
+    KFE_UNKNOWN_MS = 30000,    /* a definite "no such key" is believed so long */
+    KFE_OUTAGE_MS = 250,       /* and "not now" so long */
+    KFE_UNPROVEN_BURST = 1000, /* sessions that may wait for their first good tag */
+    KFE_UNPROVEN_PER_S = 50,
+};
+
+/* A key as loaded: shared by its slot and whoever derives from it at the moment. */
+typedef struct {
+    kfe_key *key;
+    unsigned refs;
+} kfe_loaded;
+
+/* What is known of (name, version), version 0 being "the current one". */
+typedef struct {
+    kfe_node node; /* in state->slots */
+    uint8_t id[4 + KFE_NAME_MAX];
+    char name[KFE_NAME_MAX + 1];
+    uint32_t version;
+    unsigned pins;      /* by sessions and calls under way; not evicted while there are any */
+    kfe_loaded *loaded; /* NULL: none; then `error` says why, once it was tried */
+    kfe_error error;
+    char detail[160];
+    int64_t until; /* trusted until then: counted from load */
+    int64_t due;   /* from then on a use asks the keeper to load it again */
+    bool loading, wanted;
+} kfe_slot;
+
+/* The keys of one (name, version, suite, salt), or of one deterministic reference (suite 0). */
+typedef struct {
+    kfe_node node; /* in state->open, when `cached` */
+    uint8_t id[1 + 1 + 4 + KFE_SALT_LEN + KFE_NAME_MAX];
+    unsigned refs;
+    kfe_slot *slot; /* pinned */
+    char name[KFE_NAME_MAX + 1];
+    uint32_t version;
+    uint8_t suite;
+    kfe_aead_key *aead;
+    uint8_t *siv; /* 64 bytes of secret memory: a deterministic reference */
+    bool committed;
+    uint8_t salt[KFE_SALT_LEN], commitment[KFE_COMMIT_LEN];
+    kfe_counter *counter; /* sealing */
+    int64_t born;
+    int64_t until; /* sealing: its key is trusted until then */
+    bool cached;
+    _Atomic bool proven; /* opening: a tag verified under it */
+} kfe_session;
+
+/* Who seals under (name, version or 0): the session in use and, soon, its successor. */
+typedef struct {
+    kfe_node node;
+    kfe_slot *slot; /* pinned; gives name and version, and is the node's id */
+    kfe_session *session;
+    bool making, wanted;
+    int64_t retry; /* a failed successor is not tried again before */
+} kfe_sealer;
+
+typedef struct {
+    const kfe_settings *settings;
+    kfe_key_provider *provider;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a load or a session is done */
+    pthread_cond_t work;    /* for the keeper */
+    kfe_map slots, sealers, open;
+    kfe_map making; /* ids of opening sessions that are derived right now */
+    size_t open_max;
+    double tokens; /* unproven sessions that may still be started */
+    int64_t tokens_at;
+    pthread_t keeper;
+    bool keeper_runs, stop;
+} kfe_state;
+
+kfe_error kfe_state_new(kfe_state **out, const kfe_settings *settings);
+void kfe_state_free(kfe_state *state);
+
+/* CLOCK_BOOTTIME in ms: runs on in suspend, and no clock setting moves it. */
+int64_t kfe_now_ms(void);
+
+/* ---- keyring.c: lock held, unless said -------------------------------------------------- */
+
+/* The slot of (name, version), made when missing, pinned. NULL: out of memory. */
+kfe_slot *kfe_slot_pin(kfe_state *state, const char *name, uint32_t version);
+void kfe_slot_unpin(kfe_state *state, kfe_slot *slot);
+/* True while its key may be used; a use past `due` asks the keeper for a fresh one. */
+bool kfe_slot_usable(kfe_state *state, kfe_slot *slot, int64_t now);
+/* The error of a recent load that still stands, else KFE_OK. */
+kfe_error kfe_slot_known_bad(const kfe_slot *slot);
+/* Loads it (the lock is released meanwhile), or waits for who does. With a usable or recently
+ * failed slot: no call. */
+kfe_error kfe_slot_load(kfe_state *state, kfe_slot *slot);
+/* One background load, failures kept quiet while the old key is trusted. */
+void kfe_slot_refresh(kfe_state *state, kfe_slot *slot);
+kfe_loaded *kfe_loaded_ref(kfe_slot *slot);
+void kfe_loaded_unref(kfe_loaded *loaded);
+
+/* ---- session.c: no lock needed -------------------------------------------------------------- */
+
+/* Derives everything from `key`; `salt` NULL: a new sealing session with a salt and a counter of
+ * its own. Suite 0 is a deterministic reference. */
+kfe_error kfe_session_new(kfe_session **out, const kfe_settings *settings, kfe_key *key,
+                          const kfe_derive_context *context, bool committed);
+void kfe_session_free(kfe_session *session);
+
+/* ---- sealer.c, opener.c: take the lock; a session got is given back by kfe_session_put() --- */
+
+/* `ref->version` 0: the current one. KFE_E_KEY_DENIED for a retired key, and whatever the provider
+ * says. Waits for a provider only when there is no session that may be used. */
+kfe_error kfe_sealer_get(kfe_state *state, const kfe_key_ref *ref, kfe_session **out);
+/* Makes the successor of a session: the keeper's work. Lock held. */
+void kfe_sealer_renew(kfe_state *state, kfe_sealer *sealer);
+
+/* What names an opening session. Suite 0: a deterministic reference, no salt. */
+typedef struct {
+    uint8_t suite;
+    kfe_bytes name;
+    uint32_t version;
+    const uint8_t *salt;
+    bool committed;
+    bool sealing; /* asked for by our own configuration, not by a record: needs no token, but a
+                     key that may seal */
+} kfe_opener_ref;
+
+kfe_error kfe_opener_get(kfe_state *state, const kfe_opener_ref *ref, kfe_session **out);
+/* A first tag verified: gives its token back, and a place in the cache. */
+void kfe_session_prove(kfe_state *state, kfe_session *session);
+void kfe_session_put(kfe_state *state, kfe_session *session);
+void kfe_session_drop(kfe_state *state, kfe_session *session); /* the same, lock held */
+
+/* ---- keeper.c: the thread that loads and derives ahead of need; lock held ------------------ */
+
+/* Something is `wanted`: starts the thread when needed. Where none can be had, what is in use goes
+ * on until it may no longer, and is then replaced in line. */
+void kfe_keeper_wake(kfe_state *state);
+void kfe_keeper_stop(kfe_state *state); /* lock not held */
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_ENGINE_WORK_H
+#define KFE_ENGINE_WORK_H
+
+/* What one call of kfe_seal() or kfe_open() needs besides the caller's space: the batch for the
+ * backend, its AAD bytes, the sessions in use. Kept between calls, so that a steady load allocates
+ * nothing; everything in it is wiped after each call. Used by one thread at a time. */
+
+#include "engine/backend.h"
+#include "engine/counter.h"
+#include "engine/state.h"
+
+typedef struct kfe_chunk {
+    struct kfe_chunk *next;
+    size_t size, used;
+    uint8_t bytes[];
+} kfe_chunk;
+
+/* A session in use by this call. */
+typedef struct {
+    kfe_session *session;
+    const char
+        *name; /* sealing: the reference that it was got for; the record's memory or the plan's */
+    uint32_t version;
+    kfe_use use;   /* sealing: what the batch takes of it */
+    uint64_t next; /* sealing: the next counter of the lease */
+    kfe_error error;
+} kfe_in_use;
+
+/* Ordinals of a batch: the record's fields in their own classes, tags over nothing and whole
+ * records in one more. Messages of a class stand together. */
+enum { KFE_CLASSES = 2 + KFE_HEADERS_MAX + 1 };
+
+typedef struct {
+    kfe_aead_batch batch;
+    uint32_t *record; /* of message i */
+    size_t room;      /* of the batch's arrays */
+    uint32_t class_at[KFE_CLASSES];
+    unsigned class_end; /* classes in use */
+    kfe_chunk *chunks;
+    kfe_in_use *in_use;
+    size_t n_in_use, in_use_room;
+    kfe_error first; /* error of the first record that failed */
+    char detail[256];
+} kfe_work;
+
+kfe_work *kfe_work_new(void); /* NULL: out of memory */
+void kfe_work_free(kfe_work *work);
+/* Wipes and empties it; gives its sessions back. */
+void kfe_work_reset(kfe_work *work, kfe_state *state);
+
+/* Zeroed, aligned to 16, until the reset; NULL: out of memory. */
+void *kfe_work_take(kfe_work *work, size_t size);
+
+/* A new entry, zeroed; NULL: out of memory. Earlier pointers become invalid, indices stay. */
+kfe_in_use *kfe_work_session(kfe_work *work);
+
+/* First every message is announced by its class, then room is made, then each takes its place. */
+unsigned kfe_work_class(uint16_t ordinal);
+void kfe_work_announce(kfe_work *work, unsigned class);
+kfe_error kfe_work_arrange(kfe_work *work);
+static inline size_t kfe_work_place(kfe_work *work, unsigned class)
+{
+    return work->class_at[class]++;
+}
+
+/* Notes a record's failure: the first one's detail is what the caller will read. */
+kfe_error kfe_work_fail(kfe_work *work, kfe_record *out, kfe_error error);
+
+#endif

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/example_provider.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+static const char keys_option[] = "encryption.keyprovider.example.keys";
+static const char *const options[] = {keys_option, NULL};
+
+/* ---- Keys --------------------------------------------------------------------------- */
+
+enum { KEYS_MAX = 512 };
+
+struct entry {
+    char name[KFE_NAME_MAX + 1];
+    uint32_t version;
+    kfe_key_state state;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static struct entry entries[KEYS_MAX];
+static size_t n_entries;
+
+/* Both with the lock held. Version 0: the newest that is active. */
+static struct entry *find(const char *name, uint32_t version)
+{
+    struct entry *found = NULL;
+    for (size_t i = 0; i < n_entries; i++) {
+        struct entry *entry = &entries[i];
+        if (strcmp(entry->name, name) != 0)
+            continue;
+        if (version == 0 ? entry->state == KFE_KEY_ACTIVE : entry->version == version)
+            found = entry;
+    }
+    return found;
+}
+
+static uint32_t newest(const char *name)
+{
+    uint32_t version = 0;
+    for (size_t i = 0; i < n_entries; i++)
+        if (strcmp(entries[i].name, name) == 0)
+            version = entries[i].version;
+    return version;
+}
+
+static kfe_error append(const char *name, uint32_t version)
+{
+    kfe_error err = kfe_key_name_check(name);
+    if (err)
+        return err;
+    if (n_entries == KEYS_MAX)
+        return kfe_fail(KFE_E_MEMORY, "the example provider holds %d keys at most", KEYS_MAX);
+    struct entry *entry = &entries[n_entries++];
+    memcpy(entry->name, name, strlen(name) + 1);
+    entry->version = version;
+    entry->state = KFE_KEY_ACTIVE;
+    return KFE_OK;
+}
+
+EXPORT kfe_error kfe_example_add(const char *name, uint32_t *version)
+{
+    pthread_mutex_lock(&lock);
+    uint32_t next = newest(name) + 1;
+    kfe_error err = append(name, next);
+    pthread_mutex_unlock(&lock);
+    if (!err && version != NULL)
+        *version = next;
+    return err;
+}
+
+EXPORT kfe_error kfe_example_set_state(const char *name, uint32_t version, kfe_key_state state)
+{
+    pthread_mutex_lock(&lock);
+    struct entry *entry = find(name, version);
+    if (entry != NULL)
+        entry->state = state;
+    pthread_mutex_unlock(&lock);
+    if (entry == NULL)
+        return kfe_fail(KFE_E_KEY_UNKNOWN, "no key %s version %u", name, version);
+    return KFE_OK;
+}
+
+/* ---- Controls ----------------------------------------------------------------------- */
+
+static struct {
+    kfe_example_counts counts;
+    kfe_error error, derive_error;
+    unsigned failures, derive_failures;
+    unsigned delay_ms, waiting;
+    bool closed;
+} control;
+
+EXPORT void kfe_example_reset(void)
+{
+    pthread_mutex_lock(&lock);
+    memset(&control, 0, sizeof(control));
+    memset(entries, 0, sizeof(entries));
+    n_entries = 0;
+    pthread_mutex_unlock(&lock);
+}
+
+EXPORT kfe_example_counts kfe_example_counted(void)
+{
+    pthread_mutex_lock(&lock);
+    kfe_example_counts counts = control.counts;
+    pthread_mutex_unlock(&lock);
+    return counts;
+}
+
+EXPORT void kfe_example_fail(kfe_error error, unsigned calls)
+{
+    pthread_mutex_lock(&lock);
+    control.error = error;
+    control.failures = calls;
+    pthread_mutex_unlock(&lock);
+}
+
+EXPORT void kfe_example_fail_derive(kfe_error error, unsigned calls)
+{
+    pthread_mutex_lock(&lock);
+    control.derive_error = error;
+    control.derive_failures = calls;
+    pthread_mutex_unlock(&lock);
+}
+
+EXPORT void kfe_example_delay(unsigned ms)
+{
+    pthread_mutex_lock(&lock);
+    control.delay_ms = ms;
+    pthread_mutex_unlock(&lock);
+}
+
+static void set_gate(bool closed)
+{
+    pthread_mutex_lock(&lock);
+    control.closed = closed;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+EXPORT void kfe_example_gate_close(void)
+{
+    set_gate(true);
+}
+
+EXPORT void kfe_example_gate_open(void)
+{
+    set_gate(false);
+}
+
+EXPORT void kfe_example_await(unsigned callers)
+{
+    pthread_mutex_lock(&lock);
+    while (control.waiting < callers)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static void count(unsigned *counter)
+{
+    pthread_mutex_lock(&lock);
+    ++*counter;
+    pthread_mutex_unlock(&lock);
+}
+
+static void wait_for(unsigned ms)
+{
+    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    while (nanosleep(&left, &left) != 0)
+        ;
+}
+
+/* What happens to every look-up before it is answered; leaves with the lock held. */
+static kfe_error enter(unsigned *counter)
+{
+    pthread_mutex_lock(&lock);
+    ++*counter;
+    unsigned ms = control.delay_ms;
+    if (ms > 0) {
+        pthread_mutex_unlock(&lock);
+        wait_for(ms);
+        pthread_mutex_lock(&lock);
+    }
+    control.waiting++;
+    pthread_cond_broadcast(&changed);
+    while (control.closed)
+        pthread_cond_wait(&changed, &lock);
+    control.waiting--;
+    if (control.failures == 0)
+        return KFE_OK;
+    control.failures--;
+    return kfe_fail(control.error, "the example provider was told to fail");
+}
+
+/* ---- A key -------------------------------------------------------------------------- */
+
+struct key {
+    kfe_key base;
+    char name[KFE_NAME_MAX + 1];
+};
+
+static void master(const struct key *key, uint8_t out[32])
+{
+    static const char domain[] = "kfe example key";
+    uint8_t text[sizeof(domain) + sizeof(key->name) + 4];
+    size_t len = strlen(key->name) + 1;
+    memcpy(text, domain, sizeof(domain));
+    memcpy(text + sizeof(domain), key->name, len);
+    len += sizeof(domain);
+    for (int shift = 24; shift >= 0; shift -= 8)
+        text[len++] = (uint8_t)(key->base.version >> shift);
+    SHA256(text, len, out);
+}
+
+static kfe_error key_derive(kfe_key *self, const uint8_t *context, size_t len, uint8_t out[32])
+{
+    pthread_mutex_lock(&lock);
+    control.counts.derive++;
+    bool fail = control.derive_failures > 0;
+    control.derive_failures -= fail;
+    kfe_error error = control.derive_error;
+    pthread_mutex_unlock(&lock);
+    if (fail)
+        return kfe_fail(error, "the example provider was told to fail");
+    uint8_t key[32];
+    master((const struct key *)self, key);
+    HMAC(EVP_sha256(), key, sizeof(key), context, len, out, NULL);
+    kfe_wipe(key, sizeof(key));
+    return KFE_OK;
+}
+
+static void key_release(kfe_key *self)
+{
+    count(&control.counts.release);
+    free(self);
+}
+
+static const kfe_key_ops key_ops = {
+    .size = sizeof(key_ops), .derive = key_derive, .release = key_release};
+
+static kfe_error hand_out(const struct entry *entry, kfe_key **out)
+{
+    struct key *key = calloc(1, sizeof(*key));
+    if (key == NULL)
+        return kfe_fail(KFE_E_MEMORY, "no memory for a key");
+    key->base = (kfe_key){&key_ops, entry->version, entry->state};
+    memcpy(key->name, entry->name, sizeof(key->name));
+    control.counts.handed_out++;
+    *out = &key->base;
+    return KFE_OK;
+}
+
+/* ---- The provider ------------------------------------------------------------------- */
+
+static kfe_error add_listed(const char *list)
+{
+    char name[KFE_NAME_MAX + 1];
+    for (const char *item = list;; item++) {
+        size_t len = strcspn(item, ",");
+        if (len >= sizeof(name))
+            return kfe_fail(KFE_E_CONFIG, "%s: a name is too long", keys_option);
+        memcpy(name, item, len);
+        name[len] = '\0';
+        kfe_error err = newest(name) == 0 ? append(name, 1) : KFE_OK;
+        if (err)
+            return err;
+        item += len;
+        if (*item == '\0')
+            return KFE_OK;
+    }
+}
+
+static kfe_error provider_open(kfe_key_provider **out, const kfe_config *config)
+{
+    const char *list = kfe_config_get(config, keys_option);
+    kfe_key_provider *provider = calloc(1, sizeof(*provider));
+    if (provider == NULL)
+        return kfe_fail(KFE_E_MEMORY, "no memory for the provider");
+    provider->ops = &kfe_example_provider;
+    pthread_mutex_lock(&lock);
+    control.counts.open++;
+    kfe_error err = list != NULL ? add_listed(list) : KFE_OK;
+    pthread_mutex_unlock(&lock);
+    if (err) {
+        free(provider);
+        return err;
+    }
+    *out = provider;
+    return KFE_OK;
+}
+
+static void provider_free(kfe_key_provider *self)
+{
+    count(&control.counts.free);
+    free(self);
+}
+
+static kfe_error look_up(const char *name, uint32_t version, kfe_key **out)
+{
+    const struct entry *entry = find(name, version);
+    if (entry == NULL)
+        return kfe_fail(KFE_E_KEY_UNKNOWN, "no key %s version %u", name, version);
+    if (entry->state == KFE_KEY_DESTROYED)
+        return kfe_fail(KFE_E_KEY_DESTROYED, "key %s version %u is destroyed", name, version);
+    return hand_out(entry, out);
+}
+
+static kfe_error provider_get_key(kfe_key_provider *self, const kfe_key_ref *ref, kfe_key **out)
+{
+    (void)self;
+    kfe_error err = enter(&control.counts.get_key);
+    if (!err)
+        err = look_up(ref->name, ref->version, out);
+    pthread_mutex_unlock(&lock);
+    return err;
+}
+
+static kfe_error provider_get_current_key(kfe_key_provider *self, const char *name, kfe_key **out)
+{
+    (void)self;
+    kfe_error err = enter(&control.counts.get_current_key);
+    if (!err)
+        err = look_up(name, 0, out);
+    pthread_mutex_unlock(&lock);
+    return err;
+}
+
+static kfe_error provider_list(kfe_key_provider *self, kfe_key_each *each, void *arg)
+{
+    (void)self;
+    for (size_t i = 0;; i++) {
+        pthread_mutex_lock(&lock);
+        bool more = i < n_entries;
+        struct entry entry = more ? entries[i] : entries[0];
+        pthread_mutex_unlock(&lock);
+        if (!more)
+            return KFE_OK;
+        kfe_key_info info = {.size = sizeof(info),
+                             .name = entry.name,
+                             .version = entry.version,
+                             .state = entry.state};
+        kfe_error err = each(arg, &info);
+        if (err)
+            return err;
+    }
+}
+
+static kfe_error provider_create(kfe_key_provider *self, const char *name)
+{
+    (void)self;
+    pthread_mutex_lock(&lock);
+    kfe_error err = newest(name) == 0 ? append(name, 1)
+                                      : kfe_fail(KFE_E_ARGUMENT, "there is a key %s already", name);
+    pthread_mutex_unlock(&lock);
+    return err;
+}
+
+static kfe_error provider_rotate(kfe_key_provider *self, const char *name, uint32_t *version)
+{
+    (void)self;
+    pthread_mutex_lock(&lock);
+    uint32_t next = newest(name) + 1;
+    kfe_error err = next == 1 ? kfe_fail(KFE_E_KEY_UNKNOWN, "no key %s", name) : append(name, next);
+    pthread_mutex_unlock(&lock);
+    if (!err)
+        *version = next;
+    return err;
+}
+
+static kfe_error provider_set_state(kfe_key_provider *self, const kfe_key_ref *ref,
+                                    kfe_key_state state)
+{
+    (void)self;
+    return kfe_example_set_state(ref->name, ref->version, state);
+}
+
+#define MANDATORY                                                                                  \
+    .name = "example", .options = options, .open = provider_open, .free = provider_free
+
+EXPORT const kfe_key_provider_ops kfe_example_provider = {
+    MANDATORY,
+    .size = sizeof(kfe_key_provider_ops),
+    .get_key = provider_get_key,
+    .get_current_key = provider_get_current_key,
+    .list = provider_list,
+    .create = provider_create,
+    .rotate = provider_rotate,
+    .set_state = provider_set_state,
+};
+
+EXPORT const kfe_key_provider_ops kfe_example_older = {
+    MANDATORY,
+    .size = offsetof(kfe_key_provider_ops, list),
+    .get_key = provider_get_key,
+    .get_current_key = provider_get_current_key,
+};
+
+EXPORT const kfe_key_provider_ops kfe_example_short = {
+    MANDATORY,
+    .size = offsetof(kfe_key_provider_ops, get_current_key),
+    .get_key = provider_get_key,
+    .get_current_key = provider_get_current_key,
+};
+
+EXPORT const kfe_key_provider_ops kfe_example_bare = {
+    MANDATORY,
+    .size = sizeof(kfe_key_provider_ops),
+    .get_current_key = provider_get_current_key,
+};
+
+EXPORT const char kfe_example_text[] = "no table of functions at all";

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_SUPPORT_EXAMPLE_PROVIDER_H
+#define TESTS_SUPPORT_EXAMPLE_PROVIDER_H
+
+/* A KeyProvider in a shared object of its own, with keys in memory, that counts its calls and can
+ * be told to fail, to be slow or to wait. Chosen by
+ *
+ *     encryption.keyprovider.class=<path of the library>:kfe_example_provider
+ *     encryption.keyprovider.example.keys=orders,payments
+ *
+ * where each name gets version 1 unless it is there. Keys and controls belong to the process, so
+ * all providers of it share them. The master key of a version is SHA-256 of
+ * "kfe example key" || 00 || name || 00 || u32(version), big endian: the same in every process.
+ *
+ * A test links the library (target example_provider) and calls what stands here. Threads: any. */
+
+#include <kfe/keys.h>
+
+extern const kfe_key_provider_ops kfe_example_provider;
+
+/* Tables for tests of loading: one of an older kfe, whose size ends before `list`; one that ends
+ * before `get_current_key`; one without `get_key`; something that is no table. */
+extern const kfe_key_provider_ops kfe_example_older;
+extern const kfe_key_provider_ops kfe_example_short;
+extern const kfe_key_provider_ops kfe_example_bare;
+extern const char kfe_example_text[];
+
+typedef struct {
+    unsigned open, free;               /* providers */
+    unsigned get_key, get_current_key; /* calls, failed ones too */
+    unsigned derive, release;          /* of keys */
+    unsigned handed_out;               /* keys given to callers */
+} kfe_example_counts;
+
+/* No keys, counts at zero, no failure, no delay, gate open. No call may be under way. */
+void kfe_example_reset(void);
+kfe_example_counts kfe_example_counted(void);
+
+/* The next `calls` calls of get_key and get_current_key (of derive) fail with `error`. */
+void kfe_example_fail(kfe_error error, unsigned calls);
+void kfe_example_fail_derive(kfe_error error, unsigned calls);
+
+/* Every get_key and get_current_key takes this long. */
+void kfe_example_delay(unsigned ms);
+
+/* From close to open, every get_key and get_current_key waits. kfe_example_await() returns once
+ * `callers` of them do. */
+void kfe_example_gate_close(void);
+void kfe_example_gate_open(void);
+void kfe_example_await(unsigned callers);
+
+/* What the operator would do, without a provider at hand: version 1 or the next one. */
+kfe_error kfe_example_add(const char *name, uint32_t *version);
+kfe_error kfe_example_set_state(const char *name, uint32_t version, kfe_key_state state);
+
+#endif

@@ -7,6 +7,23 @@ static kfe_error refused(const char *what)
     return kfe_fail(KFE_E_AUTH, "record refused: %s", what);
 }
 
+static bool is_view(kfe_bytes bytes)
+{
+    return bytes.data != NULL || bytes.len == 0;
+}
+
+kfe_error kfe_check_views(const kfe_record *in)
+{
+    bool good = is_view(in->topic) && is_view(in->key) && is_view(in->value) &&
+                (in->headers != NULL || in->n_headers == 0);
+    for (size_t i = 0; good && i < in->n_headers; i++)
+        good = in->headers[i].name.data != NULL && is_view(in->headers[i].value);
+    if (good && in->topic.len > 0 && in->topic.len <= KFE_LABEL_MAX)
+        return KFE_OK;
+    return kfe_fail(KFE_E_ARGUMENT, good ? "record without a topic, or with too long a name of one"
+                                         : "record with a length where there are no bytes");
+}
+
 kfe_error kfe_accept_count(const kfe_record *in, unsigned *n)
 {
     size_t front = 0;
@@ -133,13 +150,17 @@ kfe_error kfe_accept_plan(const kfe_settings *s, const kfe_record *in, kfe_work 
                           kfe_plan *plan)
 {
     unsigned n = 0;
-    kfe_error err = kfe_accept_count(in, &n);
+    kfe_error err = kfe_check_views(in);
+    if (!err)
+        err = kfe_accept_count(in, &n);
     if (err)
         return err;
-    if (in->topic.data == NULL || in->topic.len > KFE_LABEL_MAX)
-        return kfe_fail(KFE_E_ARGUMENT, "record without a topic");
-    if (s->unencrypted != NULL && kfe_pattern_match(s->unencrypted, in->topic, &plan->listed))
-        return refused("encryption.unencrypted.topics cannot be matched with its topic");
+    if (s->unencrypted != NULL)
+        err = kfe_pattern_match(s->unencrypted, in->topic, &plan->listed);
+    if (err) /* memory says nothing about the record */
+        return err == KFE_E_MEMORY
+                   ? err
+                   : refused("encryption.unencrypted.topics cannot be matched with its topic");
     if (n == 0)
         return plan->listed ? KFE_OK
                             : kfe_fail(KFE_E_UNENCRYPTED, "record is in clear, and its topic is "

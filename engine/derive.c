@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/state.h"
 #include "engine/wire.h"
 
 /* out has bits / 8 bytes, a multiple of 32. */
@@ -24,7 +25,7 @@ static kfe_error derive(kfe_key *key, const char *label, uint32_t bits, const kf
         kfe_error err = key->ops->derive(key, input, (size_t)(at - input), out + 32 * (i - 1));
         if (err) {
             kfe_wipe(out, bits / 8);
-            return err;
+            return kfe_provider_fault(err);
         }
     }
     return KFE_OK;

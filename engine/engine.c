@@ -22,6 +22,8 @@ static kfe_error open_manager(kfe_engine *engine, const kfe_config *config)
         err = kfe_config_check_class(config, "encryption.keymanager.", ops->options);
     if (!err && ops != NULL)
         err = ops->open(&engine->manager, config);
+    if (!err && ops != NULL && (engine->manager == NULL || engine->manager->ops == NULL))
+        err = kfe_fail(KFE_E_CONFIG, "the KeyManager %s opened as nothing", ops->name);
     return err;
 }
 
@@ -134,11 +136,71 @@ kfe_error kfe_run_batch(const kfe_work *work, bool seal)
     return seal ? b->key[0]->backend->seal(b) : b->key[0]->backend->open(b);
 }
 
-void kfe_record_fail(kfe_work *work, const kfe_record *in, kfe_record *out, kfe_error error)
+static kfe_error refuse_all(const kfe_job *j, kfe_error err)
 {
-    kfe_record failed = {.topic = in->topic, .partition = in->partition};
-    *out = failed;
-    kfe_work_fail(work, out, error);
+    for (size_t i = 0; i < j->n; i++) {
+        kfe_record refused = {
+            .topic = j->in[i].topic, .partition = j->in[i].partition, .error = err};
+        j->out[i] = refused;
+    }
+    return err;
+}
+
+kfe_error kfe_job_begin(kfe_job *j, size_t cap, kfe_space_fn *space)
+{
+    if (j->engine == NULL || (j->n > 0 && (j->in == NULL || j->out == NULL)))
+        return kfe_fail(KFE_E_ARGUMENT, "an argument is NULL");
+    if (j->n == 0)
+        return KFE_OK;
+    kfe_error err = KFE_OK;
+    if (j->n > UINT32_MAX / (KFE_HEADERS_MAX * 2))
+        err = kfe_fail(KFE_E_ARGUMENT, "too many records for one call");
+    else if (cap < space(j->in, j->n, 0))
+        err = kfe_fail(KFE_E_SPACE, "the space is smaller than the engine asks for");
+    if (!err)
+        err = kfe_engine_enter(j->engine, &j->state, &j->work);
+    if (err)
+        return refuse_all(j, err);
+    j->plans = kfe_work_take(j->work, j->n * sizeof(*j->plans));
+    if (j->plans != NULL)
+        return KFE_OK;
+    kfe_engine_leave(j->engine, j->state, j->work);
+    return refuse_all(j, kfe_fail(KFE_E_MEMORY, "out of memory"));
+}
+
+kfe_error kfe_job_use(const kfe_job *j, kfe_session *session, size_t *index)
+{
+    kfe_in_use *u = kfe_work_session(j->work);
+    if (u == NULL) {
+        kfe_session_put(j->state, session);
+        return kfe_fail(KFE_E_MEMORY, "out of memory");
+    }
+    u->session = session;
+    *index = j->work->n_in_use - 1;
+    return KFE_OK;
+}
+
+void kfe_job_fail(const kfe_job *j, kfe_plan *plan, kfe_error err)
+{
+    if (plan->ready)
+        kfe_plan_blank(plan);
+    plan->ready = false;
+    kfe_record failed = {.topic = j->in[plan->index].topic,
+                         .partition = j->in[plan->index].partition};
+    j->out[plan->index] = failed;
+    kfe_work_fail(j->work, &j->out[plan->index], err);
+}
+
+void kfe_pass_in_clear(const kfe_record *in, kfe_record *out, uint8_t **at)
+{
+    kfe_record clear = *in;
+    kfe_header *headers = kfe_take_headers(at, in->n_headers);
+    for (size_t i = 0; i < in->n_headers; i++)
+        headers[i] = (kfe_header){.name = in->headers[i].name, .value = in->headers[i].value};
+    clear.headers = headers;
+    clear.key_status = clear.value_status = KFE_FIELD_CLEAR;
+    clear.error = KFE_OK;
+    *out = clear;
 }
 
 kfe_error kfe_work_result(const kfe_work *work)

@@ -40,14 +40,28 @@ enum { KFE_LOOK_BACK = 32 };
 kfe_error kfe_engine_enter(kfe_engine *engine, kfe_state **state, kfe_work **work);
 void kfe_engine_leave(kfe_engine *engine, kfe_state *state, kfe_work *work);
 
+/* Bytes that a field may take: one that breaks a limit is refused and takes none. */
+static inline size_t kfe_room(kfe_bytes bytes)
+{
+    return bytes.data == NULL || bytes.len > KFE_LEN_MAX ? 0 : bytes.len;
+}
+
+/* Checks a call's arguments and its space, and enters the engine. After an error every record has
+ * it, whatever its output was before. */
+typedef size_t kfe_space_fn(const kfe_record *in, size_t n, unsigned flags);
+kfe_error kfe_job_begin(kfe_job *job, size_t cap, kfe_space_fn *space);
+/* Takes over a session for the call; *index: its place. */
+kfe_error kfe_job_use(const kfe_job *job, kfe_session *session, size_t *index);
+/* Fails one record: what was written for it is zeroed. */
+void kfe_job_fail(const kfe_job *job, kfe_plan *plan, kfe_error error);
+/* A record that was not and will not be sealed, with header statuses of its own. */
+void kfe_pass_in_clear(const kfe_record *in, kfe_record *out, uint8_t **at);
+
 /* Where a record's output goes; never past what kfe_seal_space() or kfe_open_space() said. */
 kfe_header *kfe_take_headers(uint8_t **at, size_t n);
 
 /* Runs the batch; after an error of the backend nothing of it may be given out. */
 kfe_error kfe_run_batch(const kfe_work *work, bool seal);
-
-/* A failed record as the caller sees it. */
-void kfe_record_fail(kfe_work *work, const kfe_record *in, kfe_record *out, kfe_error error);
 
 /* Restores the first failure's detail, for return; KFE_OK when there was none. */
 kfe_error kfe_work_result(const kfe_work *work);

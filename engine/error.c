@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include <kfe/error.h>
@@ -22,8 +23,14 @@ kfe_error kfe_fail(kfe_error code, const char *format, ...)
     if (len < 0)
         line[0] = '\0';
     size_t i = 0;
-    for (; line[i] != '\0'; i++)
-        detail[i] = (unsigned char)line[i] < 0x20 || line[i] == 0x7f ? '?' : line[i];
+    for (; line[i] != '\0'; i++) {
+        /* C0 and DEL, and C1 in UTF-8 (c2 80 to c2 9f): names in a line may be a stranger's. */
+        unsigned char c = (unsigned char)line[i], next = (unsigned char)line[i + 1];
+        bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;
+        detail[i] = c < 0x20 || c == 0x7f || c1 ? '?' : line[i];
+        if (c1)
+            detail[++i] = '?';
+    }
     detail[i] = '\0';
     return code;
 }

@@ -45,7 +45,9 @@ kfe_error kfe_inspect(const kfe_record *in, kfe_envelope_info *out, size_t *n)
         if (!err)
             describe(&e, &out[g]);
     }
-    if (!err)
+    if (err)
+        memset(out, 0, count * sizeof(*out));
+    else
         *n = count;
     return err;
 }

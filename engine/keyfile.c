@@ -16,6 +16,7 @@
 #include <kfe/config.h>
 
 #include "engine/keyfile.h"
+#include "engine/secret.h"
 
 enum { LOCK_STEP_MS = 20 };
 
@@ -106,9 +107,9 @@ static kfe_error read_open(int fd, const char *path, char **text, struct stat *s
     if (err)
         return err;
     size_t len = (size_t)st->st_size;
-    *text = malloc(len);
+    *text = kfe_secret_text(len);
     if (*text == NULL)
-        return kfe_fail(KFE_E_MEMORY, "no memory for the key file");
+        return KFE_E_MEMORY;
     err = read_all(fd, *text, len, path);
     if (err)
         return err;
@@ -134,21 +135,13 @@ kfe_error kfe_keyfile_read(const char *path, char **text, size_t *len, kfe_keyfi
     kfe_error err = read_open(fd, path, &mine, &st);
     (void)close(fd);
     if (err) {
-        kfe_keyfile_free(mine, mine == NULL ? 0 : (size_t)st.st_size);
+        kfe_secret_text_free(mine);
         return err;
     }
     *text = mine;
     *len = (size_t)st.st_size;
     *id = identity(&st);
     return KFE_OK;
-}
-
-void kfe_keyfile_free(char *text, size_t len)
-{
-    if (text == NULL)
-        return;
-    kfe_wipe(text, len);
-    free(text);
 }
 
 static char *beside(const char *path, const char *suffix)

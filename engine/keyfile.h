@@ -31,11 +31,10 @@ bool kfe_keyfile_same(const kfe_keyfile_id *a, const kfe_keyfile_id *b);
 /* KFE_OK also when there is no such file. KFE_E_IO: it cannot be told. */
 kfe_error kfe_keyfile_identify(const char *path, kfe_keyfile_id *out);
 
-/* *text gets the whole content, *id what was read: kfe_keyfile_free() it. KFE_E_CONFIG: not a
+/* *text gets the whole content, *id what was read: kfe_secret_text_free() it. KFE_E_CONFIG: not a
  * regular file (a link is none), not owned by us, open to others, empty or larger than
  * KFE_KEYFILE_MAX. KFE_E_IO: not there, not readable, or changed while it was read. */
 kfe_error kfe_keyfile_read(const char *path, char **text, size_t *len, kfe_keyfile_id *id);
-void kfe_keyfile_free(char *text, size_t len); /* wipes; NULL is fine */
 
 /* Puts a new file of mode 0600 in the place of the old one: `PATH.new` is written, synced and
  * renamed, then the folder is synced. KFE_E_IO: the old file is as it was and `PATH.new` is gone,

@@ -92,6 +92,36 @@ bool kfe_slot_usable(kfe_state *state, kfe_slot *slot, int64_t now)
     return true;
 }
 
+kfe_error kfe_provider_fault(kfe_error err)
+{
+    if (err == KFE_E_CREDENTIALS || err == KFE_E_MEMORY || err == KFE_E_KEY_DENIED)
+        return err;
+    return kfe_fail(KFE_E_PROVIDER, "%s", kfe_error_detail());
+}
+
+static bool definite(kfe_error err)
+{
+    return err == KFE_E_KEY_UNKNOWN || err == KFE_E_KEY_DESTROYED || err == KFE_E_KEY_DENIED;
+}
+
+/* What a provider answered, where it keeps to its contract. */
+static kfe_error judge(const kfe_slot *slot, const kfe_key_provider *provider, const kfe_key *key,
+                       kfe_error err)
+{
+    if (err)
+        return definite(err) ? err : kfe_provider_fault(err);
+    if (key == NULL || key->version == 0 || (slot->version != 0 && key->version != slot->version))
+        return kfe_fail(KFE_E_PROVIDER, "KeyProvider %s: not the key that it was asked for",
+                        provider->ops->name);
+    if (key->state == KFE_KEY_DESTROYED)
+        return kfe_fail(KFE_E_KEY_DESTROYED, "key %s version %u is destroyed", slot->name,
+                        key->version);
+    if (key->state != KFE_KEY_ACTIVE && key->state != KFE_KEY_DECRYPT_ONLY)
+        return kfe_fail(KFE_E_PROVIDER, "KeyProvider %s: a key of unknown state",
+                        provider->ops->name);
+    return KFE_OK;
+}
+
 /* One call of the provider; the lock is released meanwhile. */
 static kfe_error ask(kfe_state *state, kfe_slot *slot, kfe_loaded **out)
 {
@@ -105,22 +135,15 @@ static kfe_error ask(kfe_state *state, kfe_slot *slot, kfe_loaded **out)
     kfe_error err = slot->version == 0
                         ? provider->ops->get_current_key(provider, slot->name, &loaded->key)
                         : provider->ops->get_key(provider, &ref, &loaded->key);
-    if (!err && (loaded->key == NULL || loaded->key->version == 0 ||
-                 (slot->version != 0 && loaded->key->version != slot->version)))
-        err =
-            kfe_fail(KFE_E_PROVIDER, "provider %s answered with another key than it was asked for",
-                     provider->ops->name);
+    err = judge(slot, provider, loaded->key, err);
+    if (err && loaded->key != NULL && KFE_HAS(loaded->key->ops, release))
+        loaded->key->ops->release(loaded->key);
     pthread_mutex_lock(&state->lock);
     if (err)
         free(loaded);
     else
         *out = loaded;
     return err;
-}
-
-static bool definite(kfe_error err)
-{
-    return err == KFE_E_KEY_UNKNOWN || err == KFE_E_KEY_DESTROYED || err == KFE_E_KEY_DENIED;
 }
 
 /* Loads and notes the result. A failure that says nothing about the key leaves the old one. */
@@ -153,8 +176,17 @@ static kfe_error load(kfe_state *state, kfe_slot *slot)
     return slot->loaded != NULL ? KFE_OK : err;
 }
 
+void kfe_slot_broken(kfe_slot *slot, kfe_error err)
+{
+    slot->broken = err;
+    slot->broken_until = kfe_now_ms() + KFE_OUTAGE_MS;
+    strncpy(slot->detail, kfe_error_detail(), sizeof(slot->detail) - 1);
+}
+
 kfe_error kfe_slot_known_bad(const kfe_slot *slot)
 {
+    if (slot->broken && kfe_now_ms() < slot->broken_until)
+        return kfe_fail(slot->broken, "%s", slot->detail);
     if (slot->loaded == NULL && slot->error && kfe_now_ms() < slot->until)
         return kfe_fail(slot->error, "%s", slot->detail);
     return KFE_OK;

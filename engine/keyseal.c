@@ -7,6 +7,7 @@
 #include "engine/keyfile.h"
 #include "engine/keyseal.h"
 #include "engine/secret.h"
+#include "engine/wire.h"
 
 /* 128 MiB and about 0.4 s: what OWASP asks for a password that guards files. */
 enum { LOG2_N = 17, R = 8, P = 1 };
@@ -62,7 +63,7 @@ static bool member(kfe_json *json, kfe_keyseal_box *b, unsigned *seen)
         b->params.p = kfe_json_number(json);
         return true;
     case 4:
-        return bytes(json, b->params.salt, KFE_SALT_LEN);
+        return bytes(json, b->params.salt, KFE_KEYSEAL_SALT);
     case 5:
         return kfe_json_is(kfe_json_string(json), "A256GCM");
     case 6:
@@ -111,7 +112,7 @@ static kfe_error stretch(kfe_keyseal *seal, const kfe_crypto *crypto, const kfe_
     if (err == KFE_OK) {
         kfe_wipe(seal, sizeof(*seal));
         *seal = *want;
-        err = kfe_scrypt(crypto, (kfe_bytes){pass, len}, (kfe_bytes){seal->salt, KFE_SALT_LEN},
+        err = kfe_scrypt(crypto, (kfe_bytes){pass, len}, (kfe_bytes){seal->salt, KFE_KEYSEAL_SALT},
                          (const uint32_t[]){seal->log2_n, seal->r, seal->p}, seal->key);
         seal->ready = err == KFE_OK;
     }
@@ -122,25 +123,19 @@ static kfe_error stretch(kfe_keyseal *seal, const kfe_crypto *crypto, const kfe_
 static bool fits(const kfe_keyseal *have, const kfe_keyseal *want)
 {
     return have->ready && have->log2_n == want->log2_n && have->r == want->r &&
-           have->p == want->p && kfe_equal_ct(have->salt, want->salt, KFE_SALT_LEN);
+           have->p == want->p && kfe_equal_ct(have->salt, want->salt, KFE_KEYSEAL_SALT);
 }
 
-static void put_u32(uint8_t *out, uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        out[i] = (uint8_t)(value >> (24 - 8 * i));
-}
-
-enum { AAD = sizeof(LABEL) + 1 + 4 + 4 + KFE_SALT_LEN }; /* the label's NUL is the 00 */
+enum { AAD = sizeof(LABEL) + 1 + 4 + 4 + KFE_KEYSEAL_SALT }; /* the label's NUL is the 00 */
 
 static void make_aad(const kfe_keyseal *s, uint8_t out[AAD])
 {
     memcpy(out, LABEL, sizeof(LABEL));
     out += sizeof(LABEL);
     out[0] = (uint8_t)s->log2_n;
-    put_u32(out + 1, s->r);
-    put_u32(out + 5, s->p);
-    memcpy(out + 9, s->salt, KFE_SALT_LEN);
+    kfe_put_u32(out + 1, s->r);
+    kfe_put_u32(out + 5, s->p);
+    memcpy(out + 9, s->salt, KFE_KEYSEAL_SALT);
 }
 
 static kfe_error decrypt(const kfe_keyseal *seal, const kfe_crypto *crypto,
@@ -148,7 +143,7 @@ static kfe_error decrypt(const kfe_keyseal *seal, const kfe_crypto *crypto,
 {
     uint8_t aad[AAD];
     size_t cap = b->data.len / 4 * 3, made = 0;
-    uint8_t *sealed = malloc(cap + 1), *plain = malloc(cap + 1);
+    uint8_t *sealed = malloc(cap + 1), *plain = kfe_secret_text(cap + 1);
     kfe_error err = KFE_OK;
     if (sealed == NULL || plain == NULL)
         err = kfe_fail(KFE_E_MEMORY, "no memory for the sealed key file");
@@ -160,7 +155,7 @@ static kfe_error decrypt(const kfe_keyseal *seal, const kfe_crypto *crypto,
     }
     free(sealed);
     if (err) {
-        free(plain); /* zero after a failure */
+        kfe_secret_text_free(plain);
         return err;
     }
     *text = (char *)plain;
@@ -192,7 +187,7 @@ enum { HEAD = 320 }; /* more than the longest one: 3 numbers of 10 digits */
 static size_t head(const kfe_keyseal *s, const uint8_t nonce[NONCE], char out[HEAD])
 {
     char salt64[32] = "", nonce64[32] = "";
-    kfe_base64_encode(s->salt, KFE_SALT_LEN, salt64);
+    kfe_base64_encode(s->salt, KFE_KEYSEAL_SALT, salt64);
     kfe_base64_encode(nonce, NONCE, nonce64);
     return (size_t)snprintf(
         out, HEAD,
@@ -213,7 +208,7 @@ static kfe_error encrypt(const kfe_keyseal *seal, const kfe_crypto *crypto, kfe_
     size_t n = head(seal, nonce, start), sealed_len = text.len + TAG;
     size_t size = n + kfe_base64_size(sealed_len) + sizeof(tail) - 1;
     uint8_t *sealed = malloc(sealed_len);
-    char *file = malloc(size);
+    char *file = kfe_secret_text(size);
     if (sealed == NULL || file == NULL) {
         err = kfe_fail(KFE_E_MEMORY, "no memory for the sealed key file");
         goto out;
@@ -231,7 +226,7 @@ static kfe_error encrypt(const kfe_keyseal *seal, const kfe_crypto *crypto, kfe_
     file = NULL;
 out:
     free(sealed);
-    free(file);
+    kfe_secret_text_free(file);
     return err;
 }
 
@@ -240,7 +235,7 @@ kfe_error kfe_keyseal_close(kfe_keyseal *seal, const kfe_crypto *crypto, const k
 {
     if (!seal->ready) {
         kfe_keyseal fresh = {.log2_n = LOG2_N, .r = R, .p = P};
-        kfe_error err = kfe_random(fresh.salt, KFE_SALT_LEN);
+        kfe_error err = kfe_random(fresh.salt, KFE_KEYSEAL_SALT);
         if (err == KFE_OK)
             err = stretch(seal, crypto, config, &fresh);
         if (err)

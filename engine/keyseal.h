@@ -17,14 +17,14 @@
 #include "engine/json.h"
 #include "engine/openssl/crypto.h"
 
-enum { KFE_SALT_LEN = 16 };
+enum { KFE_KEYSEAL_SALT = 16 };
 
 /* What the passphrase was made into, kept so that scrypt runs once and not on every reload.
  * Keep it in a block of kfe_secret_alloc(), zero at first: a forked child asks anew. */
 typedef struct {
     bool ready;
     uint32_t log2_n, r, p;
-    uint8_t salt[KFE_SALT_LEN], key[32];
+    uint8_t salt[KFE_KEYSEAL_SALT], key[32];
 } kfe_keyseal;
 
 /* The value of "sealed", read but not opened. `data` is a view of the file's text. */
@@ -38,14 +38,14 @@ typedef struct {
  * 250 MiB and 2^24 steps in all). */
 kfe_error kfe_keyseal_read(kfe_json *json, kfe_keyseal_box *out);
 
-/* *text gets the JSON within; kfe_keyfile_free() it. Asks kfe_config_secret() for the passphrase
- * unless `seal` fits the box. KFE_E_CONFIG: no passphrase. KFE_E_CREDENTIALS: it does not open
- * the box; `seal` is then wiped. */
+/* *text gets the JSON within; kfe_secret_text_free() it. Asks kfe_config_secret() for the
+ * passphrase unless `seal` fits the box. KFE_E_CONFIG: no passphrase. KFE_E_CREDENTIALS: it does
+ * not open the box; `seal` is then wiped. */
 kfe_error kfe_keyseal_open(kfe_keyseal *seal, const kfe_crypto *crypto, const kfe_config *config,
                            const kfe_keyseal_box *box, char **text, size_t *len);
 
 /* Seals `text` under `seal`, or a fresh salt when it is not ready. *out: a whole file;
- * kfe_keyfile_free() it. */
+ * kfe_secret_text_free() it. */
 kfe_error kfe_keyseal_close(kfe_keyseal *seal, const kfe_crypto *crypto, const kfe_config *config,
                             kfe_json_text text, char **out, size_t *len);
 

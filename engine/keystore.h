@@ -83,7 +83,7 @@ kfe_error kfe_keystore_load(const kfe_keystore_place *place, kfe_keystore **out,
 /* As kfe_keyfile_replace(). */
 kfe_error kfe_keystore_save(const kfe_keystore_place *place, const kfe_keystore *store);
 
-/* The text of a store, not sealed, and back. kfe_keyfile_free() the text. */
+/* The text of a store, not sealed, and back. kfe_secret_text_free() the text. */
 kfe_error kfe_keystore_write(const kfe_keystore *store, char **text, size_t *len);
 kfe_error kfe_keystore_read(kfe_keystore **out, const char *text, size_t len);
 

@@ -229,7 +229,7 @@ static kfe_error load_text(const kfe_keystore_place *place, const char *text, si
         d.store = NULL;
         err = kfe_keystore_read(&d.store, inner, inner_len);
     }
-    kfe_keyfile_free(inner, inner_len);
+    kfe_secret_text_free(inner);
     if (err) {
         kfe_keystore_free(d.store);
         return err;
@@ -247,7 +247,7 @@ kfe_error kfe_keystore_load(const kfe_keystore_place *place, kfe_keystore **out,
     if (err)
         return err;
     err = load_text(place, text, len, out);
-    kfe_keyfile_free(text, len);
+    kfe_secret_text_free(text);
     return err == KFE_E_CONFIG ? kfe_fail(err, "%s (%s)", kfe_error_detail(), place->path) : err;
 }
 
@@ -315,9 +315,9 @@ kfe_error kfe_keystore_write(const kfe_keystore *store, char **text, size_t *len
     size_t size = 64;
     for (size_t i = 0; i < store->n; i++)
         size += entry_size(&store->keys[i]);
-    char *start = malloc(size);
+    char *start = kfe_secret_text(size);
     if (start == NULL)
-        return kfe_fail(KFE_E_MEMORY, "no memory for the text of the key file");
+        return KFE_E_MEMORY;
     writer w = {start};
     put(&w, "{\"version\":1,\"keys\":[");
     for (size_t i = 0; i < store->n; i++) {
@@ -343,7 +343,7 @@ kfe_error kfe_keystore_save(const kfe_keystore_place *place, const kfe_keystore 
     if (err == KFE_OK)
         err = store->sealed ? kfe_keyfile_replace(place->path, sealed, sealed_len)
                             : kfe_keyfile_replace(place->path, text, len);
-    kfe_keyfile_free(text, len);
-    kfe_keyfile_free(sealed, sealed_len);
+    kfe_secret_text_free(text);
+    kfe_secret_text_free(sealed);
     return err;
 }

@@ -10,9 +10,10 @@ size_t kfe_open_space(const kfe_record *in, size_t n, unsigned flags)
     (void)flags;
     size_t space = 16;
     for (size_t i = 0; i < n; i++) {
-        space += 16 + sizeof(kfe_header) * in[i].n_headers + in[i].key.len + in[i].value.len;
-        for (size_t h = 0; h < in[i].n_headers; h++)
-            space += in[i].headers[h].value.len;
+        size_t n_headers = in[i].headers == NULL ? 0 : in[i].n_headers;
+        space += 16 + sizeof(kfe_header) * n_headers + kfe_room(in[i].key) + kfe_room(in[i].value);
+        for (size_t h = 0; h < n_headers; h++)
+            space += kfe_room(in[i].headers[h].value);
     }
     return space;
 }
@@ -35,16 +36,7 @@ static kfe_error session_for(const kfe_job *j, const kfe_opener_ref *ref, size_t
         }
     kfe_session *session = NULL;
     kfe_error err = kfe_opener_get(j->state, ref, &session);
-    if (err)
-        return err;
-    kfe_in_use *u = kfe_work_session(work);
-    if (u == NULL) {
-        kfe_session_put(j->state, session);
-        return kfe_fail(KFE_E_MEMORY, "out of memory");
-    }
-    u->session = session;
-    *index = work->n_in_use - 1;
-    return KFE_OK;
+    return err ? err : kfe_job_use(j, session, index);
 }
 
 static kfe_error find_keys(const kfe_job *j, kfe_plan *plan, kfe_group *group)
@@ -181,14 +173,6 @@ static void fill(const kfe_plan *plan, const kfe_record *in, kfe_record *out, kf
     *out = made;
 }
 
-static void fail(const kfe_job *j, kfe_plan *plan, kfe_error err)
-{
-    if (plan->ready)
-        kfe_plan_blank(plan);
-    plan->ready = false;
-    kfe_record_fail(j->work, &j->in[plan->index], &j->out[plan->index], err);
-}
-
 static void mark_forged(const kfe_job *j)
 {
     const kfe_aead_batch *b = &j->work->batch;
@@ -197,7 +181,8 @@ static void mark_forged(const kfe_job *j)
             size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
             kfe_plan *plan = &j->plans[j->work->record[i]];
             if (plan->ready)
-                fail(j, plan, kfe_fail(KFE_E_AUTH, "record refused: a tag does not verify"));
+                kfe_job_fail(j, plan,
+                             kfe_fail(KFE_E_AUTH, "record refused: a tag does not verify"));
         }
 }
 
@@ -205,7 +190,7 @@ static void finish(const kfe_job *j, kfe_plan *plan, uint8_t **at)
 {
     kfe_error err = open_key(j, plan, at);
     if (err) {
-        fail(j, plan, err);
+        kfe_job_fail(j, plan, err);
         return;
     }
     for (unsigned g = 0; g < plan->n_groups; g++)
@@ -222,11 +207,9 @@ static kfe_error open_all(const kfe_job *j, uint8_t *at)
         plan->index = (uint32_t)i;
         kfe_error err = plan_one(j, plan, &j->in[i]);
         if (err) {
-            fail(j, plan, err);
+            kfe_job_fail(j, plan, err);
         } else if (!plan->ready) {
-            j->out[i] = j->in[i];
-            j->out[i].key_status = j->out[i].value_status = KFE_FIELD_CLEAR;
-            j->out[i].error = KFE_OK;
+            kfe_pass_in_clear(&j->in[i], &j->out[i], &at);
         } else {
             kfe_plan_announce(plan, j->work);
         }
@@ -243,7 +226,7 @@ static kfe_error open_all(const kfe_job *j, uint8_t *at)
         if (!j->plans[i].ready)
             continue;
         if (err)
-            fail(j, &j->plans[i], err);
+            kfe_job_fail(j, &j->plans[i], err);
         else
             finish(j, &j->plans[i], &at);
     }
@@ -253,18 +236,12 @@ static kfe_error open_all(const kfe_job *j, uint8_t *at)
 kfe_error kfe_open(kfe_engine *engine, const kfe_record *in, kfe_record *out, size_t n, void *space,
                    size_t cap, unsigned flags)
 {
-    if (engine == NULL || (n > 0 && (in == NULL || out == NULL || space == NULL)) ||
-        n > UINT32_MAX / 2048)
-        return kfe_fail(KFE_E_ARGUMENT, "kfe_open: NULL argument, or too many records");
-    if (cap < kfe_open_space(in, n, flags))
-        return kfe_fail(KFE_E_SPACE, "kfe_open: space is smaller than kfe_open_space() says");
     kfe_job j = {.engine = engine, .in = in, .out = out, .n = n};
     j.in_place = (flags & KFE_IN_PLACE) != 0;
-    kfe_error err = kfe_engine_enter(engine, &j.state, &j.work);
-    if (err)
+    kfe_error err = kfe_job_begin(&j, space != NULL ? cap : 0, kfe_open_space);
+    if (err || n == 0)
         return err;
-    j.plans = kfe_work_take(j.work, n * sizeof(*j.plans) + 1);
-    err = j.plans == NULL ? kfe_fail(KFE_E_MEMORY, "out of memory") : open_all(&j, space);
+    err = open_all(&j, space);
     kfe_engine_leave(engine, j.state, j.work);
     return err;
 }

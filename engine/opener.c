@@ -33,7 +33,7 @@ static bool take_token(kfe_state *state)
 /* An outage is nobody's made-up session. */
 static void give_back(kfe_state *state, const kfe_opener_ref *ref, kfe_error err)
 {
-    if (!ref->sealing && (err == KFE_E_PROVIDER || err == KFE_E_MEMORY))
+    if (!ref->sealing && err == KFE_E_PROVIDER)
         state->tokens += 1;
 }
 
@@ -102,6 +102,8 @@ static kfe_error make(kfe_state *state, const kfe_opener_ref *ref, const char *n
     pthread_mutex_lock(&state->lock);
     kfe_loaded_unref(loaded);
     if (err) {
+        if (err == KFE_E_PROVIDER)
+            kfe_slot_broken(slot, err);
         give_back(state, ref, err);
         kfe_slot_unpin(state, slot);
         return err;

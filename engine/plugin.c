@@ -101,7 +101,11 @@ kfe_error kfe_key_provider_open(kfe_key_provider **out, const kfe_config *config
                                  KFE_HAS(ops, options) ? ops->options : NULL);
     if (err)
         return err;
-    return ops->open(out, config);
+    *out = NULL;
+    err = ops->open(out, config);
+    if (!err && (*out == NULL || (*out)->ops == NULL))
+        err = kfe_fail(KFE_E_PROVIDER, "the KeyProvider %s opened as nothing", ops->name);
+    return err;
 }
 
 void kfe_key_provider_close(kfe_key_provider *provider)

@@ -3,14 +3,19 @@
 
 static kfe_error check_record(const kfe_record *in)
 {
-    if (in->topic.data == NULL || in->topic.len == 0 || in->topic.len > KFE_LABEL_MAX)
-        return kfe_fail(KFE_E_ARGUMENT, "record without a topic");
+    kfe_error err = kfe_check_views(in);
+    if (err)
+        return err;
+    if (in->key_ref != NULL && in->key_ref->name == NULL)
+        return kfe_fail(KFE_E_ARGUMENT, "the record's key reference has no name");
     if (in->n_headers > KFE_HEADERS_MAX)
         return kfe_fail(KFE_E_RECORD, "record has more than %d headers", KFE_HEADERS_MAX);
     if (in->key.len > KFE_LEN_MAX - KFE_SIV_GROWTH || in->value.len > KFE_LEN_MAX)
         return kfe_fail(KFE_E_RECORD, "key or value is longer than 1 GiB");
     for (size_t i = 0; i < in->n_headers; i++) {
         const kfe_header *h = &in->headers[i];
+        if (h->key_ref != NULL && h->key_ref->name == NULL)
+            return kfe_fail(KFE_E_ARGUMENT, "the key reference of header %zu has no name", i);
         if (h->name.data == NULL || h->name.len > UINT16_MAX || h->value.len > KFE_LEN_MAX)
             return kfe_fail(KFE_E_RECORD, "header %zu has no name, or is too long", i);
         if (kfe_is_envelope(h->name))
@@ -26,7 +31,7 @@ typedef struct {
 static kfe_error choose(const kfe_settings *s, kfe_key_manager *manager, const kfe_record *in,
                         kfe_work *work, kfe_plan *plan, choice *out)
 {
-    plan->listed = manager == NULL;
+    plan->listed = !s->has_manager;
     if (s->unencrypted != NULL) {
         kfe_error err = kfe_pattern_match(s->unencrypted, in->topic, &plan->listed);
         if (err)
@@ -36,7 +41,7 @@ static kfe_error choose(const kfe_settings *s, kfe_key_manager *manager, const k
         out->record = out->headers = *in->key_ref;
         return KFE_OK;
     }
-    if (plan->listed || manager == NULL)
+    if (plan->listed || !s->has_manager)
         return KFE_OK;
     kfe_key_choice *chosen = kfe_work_take(work, sizeof(*chosen));
     if (chosen == NULL)
@@ -82,7 +87,7 @@ static kfe_error cover_record(const kfe_settings *s, kfe_plan *plan, kfe_work *w
 {
     kfe_group *group = NULL;
     if (ref->name == NULL) {
-        if (s->values && !plan->listed)
+        if ((s->values || s->keys != KFE_KEYS_CLEAR) && !plan->listed)
             return kfe_fail(KFE_E_NO_KEY, "no key is chosen for the record, and its topic is not "
                                           "in encryption.unencrypted.topics");
         return KFE_OK;

@@ -17,6 +17,9 @@ kfe_error kfe_policy_plan(const kfe_settings *settings, kfe_key_manager *manager
 kfe_error kfe_accept_plan(const kfe_settings *settings, const kfe_record *in, kfe_work *work,
                           kfe_plan *plan);
 
+/* KFE_E_ARGUMENT for views that are none: no bytes but a length, or headers that are not there. */
+kfe_error kfe_check_views(const kfe_record *in);
+
 /* The `kfe` headers at the front of a record. KFE_E_AUTH: one stands elsewhere, or too many. */
 kfe_error kfe_accept_count(const kfe_record *in, unsigned *n);
 

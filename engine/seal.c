@@ -10,9 +10,13 @@ size_t kfe_seal_space(const kfe_record *in, size_t n, unsigned flags)
     (void)flags; /* in place needs less; not worth another promise */
     size_t space = 16;
     for (size_t i = 0; i < n; i++) {
-        size_t groups = 2, text = in[i].key.len + KFE_SIV_GROWTH + in[i].value.len;
+        size_t groups = 2, text = kfe_room(in[i].key) + KFE_SIV_GROWTH + kfe_room(in[i].value);
+        if (in[i].headers == NULL || in[i].n_headers > KFE_HEADERS_MAX + KFE_GROUPS_MAX) {
+            space += text + KFE_META_MAX + 128; /* no headers, or refused */
+            continue;
+        }
         for (size_t h = 0; h < in[i].n_headers; h++) {
-            text += in[i].headers[h].value.len;
+            text += kfe_room(in[i].headers[h].value);
             groups += in[i].headers[h].key_ref != NULL;
         }
         groups = groups < KFE_GROUPS_MAX ? groups : KFE_GROUPS_MAX;
@@ -35,16 +39,13 @@ static kfe_error session_for(const kfe_job *j, const kfe_key_ref *ref, size_t *i
     }
     kfe_session *session = NULL;
     kfe_error err = kfe_sealer_get(j->state, ref, &session);
-    if (err)
-        return err;
-    kfe_in_use *u = kfe_work_session(work);
-    if (u == NULL) {
-        kfe_session_put(j->state, session);
-        return kfe_fail(KFE_E_MEMORY, "out of memory");
+    if (!err)
+        err = kfe_job_use(j, session, index);
+    if (!err) {
+        work->in_use[*index].name = session->name;
+        work->in_use[*index].version = ref->version;
     }
-    *u = (kfe_in_use){.session = session, .name = session->name, .version = ref->version};
-    *index = work->n_in_use - 1;
-    return KFE_OK;
+    return err;
 }
 
 static kfe_error det_session(const kfe_job *j, size_t *index)
@@ -61,16 +62,10 @@ static kfe_error det_session(const kfe_job *j, size_t *index)
                           .sealing = true};
     kfe_session *session = NULL;
     kfe_error err = kfe_opener_get(j->state, &ref, &session);
-    if (err)
-        return err;
-    kfe_in_use *u = kfe_work_session(work);
-    if (u == NULL) {
-        kfe_session_put(j->state, session);
-        return kfe_fail(KFE_E_MEMORY, "out of memory");
-    }
-    u->session = session;
-    *index = work->n_in_use;
-    return KFE_OK;
+    if (!err)
+        err = kfe_job_use(j, session, index);
+    *index += 1;
+    return err;
 }
 
 static kfe_error plan_one(const kfe_job *j, kfe_plan *plan, const kfe_record *in)
@@ -200,31 +195,16 @@ static kfe_error lay_out(const kfe_job *j, kfe_plan *plan, uint8_t **at)
     return err;
 }
 
-static void pass_in_clear(const kfe_record *in, kfe_record *out)
-{
-    *out = *in;
-    out->key_status = out->value_status = KFE_FIELD_CLEAR;
-    out->error = KFE_OK;
-}
-
-static void fail(const kfe_job *j, kfe_plan *plan, kfe_error err)
-{
-    if (plan->ready)
-        kfe_plan_blank(plan);
-    plan->ready = false;
-    kfe_record_fail(j->work, &j->in[plan->index], &j->out[plan->index], err);
-}
-
-static void plan_all(const kfe_job *j)
+static void plan_all(const kfe_job *j, uint8_t **at)
 {
     for (size_t i = 0; i < j->n; i++) {
         kfe_plan *plan = &j->plans[i];
         plan->index = (uint32_t)i;
         kfe_error err = plan_one(j, plan, &j->in[i]);
         if (err)
-            fail(j, plan, err);
+            kfe_job_fail(j, plan, err);
         else if (!plan->ready)
-            pass_in_clear(&j->in[i], &j->out[i]);
+            kfe_pass_in_clear(&j->in[i], &j->out[i], at);
     }
     for (size_t u = 0; u < j->work->n_in_use; u++)
         lease(j, &j->work->in_use[u]);
@@ -233,7 +213,9 @@ static void plan_all(const kfe_job *j)
         for (unsigned g = 0; plan->ready && g < plan->n_groups; g++) {
             kfe_error err = j->work->in_use[plan->groups[g].in_use].error;
             if (err)
-                fail(j, plan, kfe_fail(err, "no session with anything left of its limits"));
+                kfe_job_fail(j, plan,
+                             kfe_fail(err, "the session is used up and has no successor: %s",
+                                      kfe_error_name(err)));
         }
         if (plan->ready)
             kfe_plan_announce(plan, j->work);
@@ -242,7 +224,7 @@ static void plan_all(const kfe_job *j)
 
 static kfe_error seal_all(const kfe_job *j, uint8_t *at)
 {
-    plan_all(j);
+    plan_all(j, &at);
     kfe_error err = kfe_work_arrange(j->work);
     for (size_t i = 0; !err && i < j->n; i++)
         if (j->plans[i].ready)
@@ -253,7 +235,7 @@ static kfe_error seal_all(const kfe_job *j, uint8_t *at)
         if (!j->plans[i].ready)
             continue;
         if (err)
-            fail(j, &j->plans[i], err);
+            kfe_job_fail(j, &j->plans[i], err);
         else
             kfe_plan_scatter(&j->plans[i], j->in_place);
     }
@@ -263,18 +245,12 @@ static kfe_error seal_all(const kfe_job *j, uint8_t *at)
 kfe_error kfe_seal(kfe_engine *engine, const kfe_record *in, kfe_record *out, size_t n, void *space,
                    size_t cap, unsigned flags)
 {
-    if (engine == NULL || (n > 0 && (in == NULL || out == NULL || space == NULL)) ||
-        n > UINT32_MAX / 2048)
-        return kfe_fail(KFE_E_ARGUMENT, "kfe_seal: NULL argument, or too many records");
-    if (cap < kfe_seal_space(in, n, flags))
-        return kfe_fail(KFE_E_SPACE, "kfe_seal: space is smaller than kfe_seal_space() says");
     kfe_job j = {.engine = engine, .in = in, .out = out, .n = n};
     j.in_place = (flags & KFE_IN_PLACE) != 0;
-    kfe_error err = kfe_engine_enter(engine, &j.state, &j.work);
-    if (err)
+    kfe_error err = kfe_job_begin(&j, space != NULL ? cap : 0, kfe_seal_space);
+    if (err || n == 0)
         return err;
-    j.plans = kfe_work_take(j.work, n * sizeof(*j.plans) + 1);
-    err = j.plans == NULL ? kfe_fail(KFE_E_MEMORY, "out of memory") : seal_all(&j, space);
+    err = seal_all(&j, space);
     kfe_engine_leave(engine, j.state, j.work);
     return err;
 }

@@ -9,7 +9,7 @@
 static void evict(kfe_state *state)
 {
     kfe_node *node = state->sealers.oldest;
-    while (node != NULL && (((kfe_sealer *)node)->making || ((kfe_sealer *)node)->wanted))
+    while (node != NULL && (((kfe_sealer *)node)->making))
         node = node->newer;
     if (node == NULL)
         return;
@@ -75,7 +75,9 @@ static bool wants_successor(const kfe_state *state, const kfe_sealer *sealer, in
 static kfe_error make(kfe_state *state, kfe_sealer *sealer)
 {
     kfe_slot *slot = sealer->slot;
-    kfe_error err = kfe_slot_load(state, slot);
+    kfe_error err = kfe_slot_known_bad(slot);
+    if (!err)
+        err = kfe_slot_load(state, slot);
     if (err)
         return err;
     kfe_loaded *loaded = kfe_loaded_ref(slot);
@@ -91,6 +93,8 @@ static kfe_error make(kfe_state *state, kfe_sealer *sealer)
                               state->settings->commit);
     pthread_mutex_lock(&state->lock);
     kfe_loaded_unref(loaded);
+    if (err == KFE_E_PROVIDER)
+        kfe_slot_broken(slot, err);
     if (err)
         return err;
     session->until = until;

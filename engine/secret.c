@@ -236,3 +236,40 @@ void kfe_secret_free(void *block)
     /* A block in no slab was a parent's: the kernel wiped it. */
     kfe_lock_drop(&a->lock);
 }
+
+/* Its length stands in front of it. */
+enum { TEXT_HEAD = 16 };
+
+void *kfe_secret_text(size_t len)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t size = (len + TEXT_HEAD + page - 1) / page * page;
+    uint8_t *map =
+        size < len ? MAP_FAILED
+                   : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) {
+        kfe_fail(KFE_E_MEMORY, "no memory for a text with keys");
+        return NULL;
+    }
+    if (madvise(map, size, MADV_DONTDUMP) != 0 || madvise(map, size, MADV_WIPEONFORK) != 0) {
+        munmap(map, size);
+        kfe_fail(KFE_E_MEMORY, "the kernel cannot keep memory out of dumps and children");
+        return NULL;
+    }
+    (void)mlock(map, size);
+    memcpy(map, &size, sizeof(size));
+    return map + TEXT_HEAD;
+}
+
+void kfe_secret_text_free(void *text)
+{
+    if (text == NULL)
+        return;
+    size_t size = 0;
+    uint8_t *map = (uint8_t *)text - TEXT_HEAD;
+    memcpy(&size, map, sizeof(size));
+    if (size == 0) /* a child: the parent's, and wiped; what it is long nobody knows */
+        return;
+    kfe_wipe(map, size);
+    munmap(map, size);
+}

@@ -23,6 +23,11 @@ enum { KFE_SECRET_MAX = 4096 }; /* bytes of one block */
 void *kfe_secret_alloc(size_t len);
 void kfe_secret_free(void *block); /* wipes; NULL is fine */
 
+/* Text with keys in it, of any size: pages of its own, left out of core dumps and wiped in a child,
+ * locked where the limit allows. Not aligned to more than 16 bytes. NULL: KFE_E_MEMORY. */
+void *kfe_secret_text(size_t len);
+void kfe_secret_text_free(void *text); /* wipes; NULL is fine */
+
 /* True when equal; time depends on `len` only. */
 bool kfe_equal_ct(const void *a, const void *b, size_t len);
 

@@ -46,7 +46,9 @@ static kfe_error read_topic(kfe_settings *s)
     s->topic = strcmp(topic, "none") == 0 ? KFE_TOPIC_NONE
                : label != NULL            ? KFE_TOPIC_LABEL
                                           : KFE_TOPIC_EXACT;
-    s->topic_label = label != NULL ? label + 1 : "";
+    s->topic_label = strdup(label != NULL ? label + 1 : "");
+    if (s->topic_label == NULL)
+        return kfe_fail(KFE_E_MEMORY, "out of memory");
     if (strlen(s->topic_label) > KFE_LABEL_MAX)
         return kfe_fail(KFE_E_CONFIG, "encryption.aad.topic: label is longer than %d bytes",
                         KFE_LABEL_MAX);
@@ -57,10 +59,10 @@ static kfe_error read_topic(kfe_settings *s)
     if (split == NULL)
         return kfe_fail(KFE_E_CONFIG, "encryption.aad.topic.map: want REGEX=REPLACEMENT");
     char *regex = strndup(map, (size_t)(split - map));
-    if (regex == NULL)
-        return kfe_fail(KFE_E_MEMORY, "out of memory");
-    s->topic_replacement = split + 1;
-    kfe_error err = kfe_pattern_new(&s->topic_map, "encryption.aad.topic.map", regex);
+    s->topic_replacement = strdup(split + 1);
+    kfe_error err = regex == NULL || s->topic_replacement == NULL
+                        ? kfe_fail(KFE_E_MEMORY, "out of memory")
+                        : kfe_pattern_new(&s->topic_map, "encryption.aad.topic.map", regex);
     free(regex);
     return err;
 }
@@ -98,6 +100,22 @@ static void read_values(kfe_settings *s)
     read_suites(s);
 }
 
+/* What a property query (FIPS) leaves out is told at once, not with the first record. */
+static kfe_error check_algorithms(const kfe_settings *s)
+{
+    const kfe_crypto *c = s->crypto;
+    if (s->keys == KFE_KEYS_DETERMINISTIC && c->siv256 == NULL)
+        return kfe_fail(KFE_E_CONFIG,
+                        "deterministic keys need AES-SIV, which OpenSSL has not under "
+                        "encryption.openssl.propquery");
+    if ((s->suites >> KFE_C20P1305 & 1 && c->chacha == NULL) ||
+        (s->suites >> KFE_A128GCM & 1 && c->gcm128 == NULL) ||
+        (s->suites >> KFE_A256GCM & 1 && c->gcm256 == NULL))
+        return kfe_fail(KFE_E_CONFIG, "encryption.algorithms lists what OpenSSL has not under "
+                                      "encryption.openssl.propquery");
+    return KFE_OK;
+}
+
 kfe_error kfe_settings_init(kfe_settings *s, const kfe_config *config)
 {
     memset(s, 0, sizeof(*s));
@@ -116,6 +134,8 @@ kfe_error kfe_settings_init(kfe_settings *s, const kfe_config *config)
     if (!err)
         err = kfe_crypto_new(&s->crypto, kfe_config_get(config, "encryption.openssl.propquery"));
     if (!err)
+        err = check_algorithms(s);
+    if (!err)
         err = kfe_backend_pick(get(s, "encryption.backend"), s->crypto, &s->backend);
     if (err)
         kfe_settings_wipe(s);
@@ -128,6 +148,8 @@ void kfe_settings_wipe(kfe_settings *s)
     kfe_pattern_free(s->unencrypted);
     kfe_pattern_free(s->topic_map);
     kfe_crypto_free(s->crypto);
+    free(s->topic_label);
+    free(s->topic_replacement);
     memset(s, 0, sizeof(*s));
 }
 
@@ -147,9 +169,13 @@ kfe_error kfe_topic_label(const kfe_settings *s, kfe_bytes topic, bool map, char
     if (!err && !matches)
         return KFE_OK;
     size_t len = 0;
-    if (err ||
-        kfe_pattern_replace(s->topic_map, topic, s->topic_replacement, room, KFE_LABEL_ROOM, &len))
-        return kfe_fail(KFE_E_AUTH, "encryption.aad.topic.map: the mapped topic does not fit");
+    if (!err)
+        err = kfe_pattern_replace(s->topic_map, topic, s->topic_replacement, room, KFE_LABEL_ROOM,
+                                  &len);
+    if (err) /* memory says nothing about the record */
+        return err == KFE_E_MEMORY
+                   ? err
+                   : kfe_fail(KFE_E_AUTH, "encryption.aad.topic.map does not fit the topic");
     *out = (kfe_bytes){(const uint8_t *)room, len};
     return KFE_OK;
 }

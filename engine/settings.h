@@ -25,9 +25,9 @@ typedef struct {
     char det_name[KFE_NAME_MAX + 1];
     uint32_t det_version;
     enum { KFE_TOPIC_EXACT, KFE_TOPIC_LABEL, KFE_TOPIC_NONE } topic;
-    const char *topic_label;
+    char *topic_label;
     kfe_pattern *topic_map; /* NULL: none */
-    const char *topic_replacement;
+    char *topic_replacement;
     enum { KFE_ADDED_REFUSE, KFE_ADDED_DROP, KFE_ADDED_KEEP } added;
 
     uint64_t max_fields, max_bytes;

@@ -46,6 +46,8 @@ typedef struct {
     int64_t until; /* trusted until then: counted from load */
     int64_t due;   /* from then on a use asks the keeper to load it again */
     bool loading, wanted;
+    kfe_error broken; /* its key failed to derive, until `broken_until` */
+    int64_t broken_until;
 } kfe_slot;
 
 /* The keys of one (name, version, suite, salt), or of one deterministic reference (suite 0). */
@@ -105,7 +107,11 @@ kfe_slot *kfe_slot_pin(kfe_state *state, const char *name, uint32_t version);
 void kfe_slot_unpin(kfe_state *state, kfe_slot *slot);
 /* True while its key may be used; a use past `due` asks the keeper for a fresh one. */
 bool kfe_slot_usable(kfe_state *state, kfe_slot *slot, int64_t now);
-/* The error of a recent load that still stands, else KFE_OK. */
+/* A provider blames keys or itself, never a record: any other code becomes KFE_E_PROVIDER. */
+kfe_error kfe_provider_fault(kfe_error err);
+/* Its key could not derive: not asked again for a moment. */
+void kfe_slot_broken(kfe_slot *slot, kfe_error err);
+/* The error of a recent load or derivation that still stands, else KFE_OK. */
 kfe_error kfe_slot_known_bad(const kfe_slot *slot);
 /* Loads it (the lock is released meanwhile), or waits for who does. With a usable or recently
  * failed slot: no call. */

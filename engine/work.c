@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 32 * 1024 };
+enum { CHUNK = 32 * 1024, KEPT_MAX = 4 << 20 };
 
 kfe_work *kfe_work_new(void)
 {
@@ -43,12 +43,13 @@ void kfe_work_free(kfe_work *work)
     free(work);
 }
 
-/* Several chunks mean that one was too small: the next call gets one of their sum. */
+/* Several chunks mean that one was too small: the next call gets one of their sum. What a huge
+ * record took is not kept. */
 static void reset_chunks(kfe_work *work)
 {
     if (work->chunks == NULL)
         return;
-    if (work->chunks->next == NULL) {
+    if (work->chunks->next == NULL && work->chunks->size <= KEPT_MAX) {
         kfe_wipe(work->chunks->bytes, work->chunks->used);
         work->chunks->used = 0;
         return;
@@ -57,6 +58,8 @@ static void reset_chunks(kfe_work *work)
     for (kfe_chunk *chunk = work->chunks; chunk != NULL; chunk = chunk->next)
         size += chunk->size;
     free_chunks(work);
+    if (size > KEPT_MAX)
+        return;
     work->chunks = malloc(sizeof(kfe_chunk) + size);
     if (work->chunks != NULL)
         *work->chunks = (kfe_chunk){NULL, size, 0};

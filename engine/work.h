@@ -13,7 +13,7 @@
 typedef struct kfe_chunk {
     struct kfe_chunk *next;
     size_t size, used;
-    uint8_t bytes[];
+    _Alignas(16) uint8_t bytes[];
 } kfe_chunk;
 
 /* A session in use by this call. */

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "engine/keyfile.h"
+#include "engine/secret.h"
 
 static char folder[64], path[128], fresh[128], other[128];
 
@@ -67,7 +68,7 @@ static bool holds(const char *want)
     if (kfe_keyfile_read(path, &text, &len, &id) != KFE_OK)
         return false;
     bool same = len == strlen(want) && memcmp(text, want, len) == 0;
-    kfe_keyfile_free(text, len);
+    kfe_secret_text_free(text);
     return same;
 }
 
@@ -78,7 +79,7 @@ static kfe_error refusal(void)
     kfe_keyfile_id id;
     kfe_error err = kfe_keyfile_read(path, &text, &len, &id);
     assert_true(err == KFE_OK || (text == NULL && strstr(kfe_error_detail(), folder) != NULL));
-    kfe_keyfile_free(text, len);
+    kfe_secret_text_free(text);
     return err;
 }
 

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "engine/keyfile.h"
+#include "engine/secret.h"
 
 static char folder[64], path[128], fresh[128];
 
@@ -59,7 +60,7 @@ static bool holds(const char *want)
     if (kfe_keyfile_read(path, &text, &len, &id) != KFE_OK)
         return false;
     bool same = len == strlen(want) && memcmp(text, want, len) == 0;
-    kfe_keyfile_free(text, len);
+    kfe_secret_text_free(text);
     return same;
 }
 

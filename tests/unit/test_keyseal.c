@@ -133,8 +133,8 @@ static void seals_and_opens(void **state)
     assert_int_equal(load("swordfish", NULL, &back), KFE_OK);
     assert_memory_equal(back->keys[2].master->key, store->keys[2].master->key, 32);
     kfe_keystore_free(back);
-    kfe_keyfile_free(text, len);
-    kfe_keyfile_free(again, again_len);
+    kfe_secret_text_free(text);
+    kfe_secret_text_free(again);
     kfe_config_free(config);
     kfe_secret_free(seal);
     kfe_keystore_free(store);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "engine/keystore.h"
+#include "engine/secret.h"
 
 #define KEY64 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 #define ENTRY(name, version, state)                                                                \
@@ -187,7 +188,7 @@ static void names(void **state)
     kfe_keystore *back = NULL;
     assert_int_equal(kfe_keystore_read(&back, out, len), KFE_OK);
     assert_string_equal(back->keys[0].name, store->keys[0].name);
-    kfe_keyfile_free(out, len);
+    kfe_secret_text_free(out);
     kfe_keystore_free(back);
     kfe_keystore_free(store);
 }
@@ -229,7 +230,7 @@ static void writes_what_it_reads(void **state)
             assert_memory_equal(a->master->key, b->master->key, 32);
     }
     assert_memory_not_equal(store->keys[0].master->key, store->keys[1].master->key, 32);
-    kfe_keyfile_free(text, len);
+    kfe_secret_text_free(text);
     kfe_keystore_free(back);
     kfe_keystore_free(store);
 }
@@ -257,7 +258,7 @@ static void every_cut_is_refused(void **state)
             if (err == KFE_OK)
                 kfe_keystore_free(back);
         }
-    kfe_keyfile_free(text, len);
+    kfe_secret_text_free(text);
     kfe_keystore_free(store);
 }
 

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#if defined(KFE_BUILD) || !defined(__GNUC__)
+#ifdef KFE_BUILD
 #define KFE_API __attribute__((visibility("default")))
 #else
 #define KFE_API

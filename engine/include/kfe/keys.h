@@ -10,7 +10,11 @@
  * A class is named in the configuration: `file`, `pkcs11`, `topic`, or
  * `/path/library.so:symbol`, where the symbol is such a table, exported and const.
  *
- * Threads: every function but open and free may be called by any thread at any time. */
+ * Threads: every function but open and free may be called by any thread at any time, also by one of
+ * the engine's own, on which all signals are blocked. kfe_engine_free() waits for a call under way.
+ *
+ * Fork: a child that goes on with an engine opens its KeyProvider anew (the parent's is left
+ * alone); a KeyManager is not opened anew. */
 
 #include <stdbool.h>
 
@@ -42,7 +46,7 @@ typedef struct {
     /* out = HMAC-SHA-256(master key, context): one block of SP 800-108 in counter mode,
      * whose input the engine builds. The master key never leaves the provider. */
     kfe_error (*derive)(kfe_key *self, const uint8_t *context, size_t len, uint8_t out[32]);
-    void (*release)(kfe_key *self); /* the engine calls it once */
+    void (*release)(kfe_key *self); /* once; under the engine's lock: quick, no call of kfe */
 } kfe_key_ops;
 
 /* Embed it as the first member of your own struct. */

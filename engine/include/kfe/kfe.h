@@ -25,14 +25,15 @@ extern "C" {
  * after fork() may go on using it: it starts new sessions and never continues a parent's. */
 typedef struct kfe_engine kfe_engine;
 
-/* `config` is borrowed and must outlive the engine. */
+/* `config` is borrowed: it must outlive the engine and not be changed meanwhile. */
 KFE_API KFE_MUST_CHECK kfe_error kfe_engine_new(kfe_engine **out, const kfe_config *config);
 KFE_API void kfe_engine_free(kfe_engine *engine);                 /* wipes its keys; NULL is fine */
 KFE_API const char *kfe_engine_backend(const kfe_engine *engine); /* "openssl", ... */
 
 enum {
     /* Sealed bytes replace plaintext (or the other way round) in the memory that the views of
-     * `in` point to, const or not. Deterministic keys and envelopes still go to `space`. */
+     * `in` point to, const or not: no two fields of the batch may share a byte, and all must be
+     * writable. Deterministic keys and envelopes still go to `space`. */
     KFE_IN_PLACE = 1,
 };
 
@@ -45,9 +46,9 @@ KFE_API size_t kfe_open_space(const kfe_record *in, size_t n, unsigned flags);
  * both. `out` may be `in`. Sealing puts the `kfe` headers first, opening takes them away.
  *
  * A record that must stay in clear (encryption.unencrypted.topics) is passed through.
- * out[i].error tells each result; the return value is the first error met, the others are
- * done all the same. A failed record comes out with null fields and no headers, and what was
- * written for it is zero (in place: also its own fields).
+ * out[i].error tells each result, whatever the call returns; the return value is the first error
+ * met, the others are done all the same. A failed record comes out with null fields and no headers,
+ * and every field that was written for it is zero (in place: also its own).
  *
  * No memory is allocated per record once a thread's batches have reached their size (but OpenSSL
  * allocates for each deterministic key).

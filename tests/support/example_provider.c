@@ -96,6 +96,8 @@ static struct {
     kfe_example_counts counts;
     kfe_error error, derive_error;
     unsigned failures, derive_failures;
+    kfe_key_state told_state;
+    uint32_t told_version;
     unsigned delay_ms, waiting;
     bool closed;
 } control;
@@ -130,6 +132,14 @@ EXPORT void kfe_example_fail_derive(kfe_error error, unsigned calls)
     pthread_mutex_lock(&lock);
     control.derive_error = error;
     control.derive_failures = calls;
+    pthread_mutex_unlock(&lock);
+}
+
+EXPORT void kfe_example_lie(kfe_key_state state, uint32_t version)
+{
+    pthread_mutex_lock(&lock);
+    control.told_state = state;
+    control.told_version = version;
     pthread_mutex_unlock(&lock);
 }
 
@@ -254,6 +264,10 @@ static kfe_error hand_out(const struct entry *entry, kfe_key **out)
     if (key == NULL)
         return kfe_fail(KFE_E_MEMORY, "no memory for a key");
     key->base = (kfe_key){&key_ops, entry->version, entry->state};
+    if (control.told_state != 0)
+        key->base.state = control.told_state;
+    if (control.told_version != 0)
+        key->base.version = control.told_version;
     memcpy(key->name, entry->name, sizeof(key->name));
     control.counts.handed_out++;
     *out = &key->base;
@@ -415,6 +429,23 @@ EXPORT const kfe_key_provider_ops kfe_example_short = {
 EXPORT const kfe_key_provider_ops kfe_example_bare = {
     MANDATORY,
     .size = sizeof(kfe_key_provider_ops),
+    .get_current_key = provider_get_current_key,
+};
+
+static kfe_error open_nothing(kfe_key_provider **out, const kfe_config *config)
+{
+    (void)config;
+    *out = NULL;
+    return KFE_OK;
+}
+
+EXPORT const kfe_key_provider_ops kfe_example_hollow = {
+    .name = "hollow",
+    .options = options,
+    .open = open_nothing,
+    .free = provider_free,
+    .size = sizeof(kfe_key_provider_ops),
+    .get_key = provider_get_key,
     .get_current_key = provider_get_current_key,
 };
 

@@ -23,6 +23,8 @@ extern const kfe_key_provider_ops kfe_example_provider;
 extern const kfe_key_provider_ops kfe_example_older;
 extern const kfe_key_provider_ops kfe_example_short;
 extern const kfe_key_provider_ops kfe_example_bare;
+extern const kfe_key_provider_ops
+    kfe_example_hollow; /* opens as nothing, and says that it is fine */
 extern const char kfe_example_text[];
 
 typedef struct {
@@ -39,6 +41,9 @@ kfe_example_counts kfe_example_counted(void);
 /* The next `calls` calls of get_key and get_current_key (of derive) fail with `error`. */
 void kfe_example_fail(kfe_error error, unsigned calls);
 void kfe_example_fail_derive(kfe_error error, unsigned calls);
+
+/* Keys handed out from now on say this state and version, whatever they are; 0: the truth. */
+void kfe_example_lie(kfe_key_state state, uint32_t version);
 
 /* Every get_key and get_current_key takes this long. */
 void kfe_example_delay(unsigned ms);

@@ -289,6 +289,46 @@ static void a_provider_slower_than_its_trust_is_asked_once_per_call(void **state
     scene_free(&s);
 }
 
+/* Nothing that a provider says is a verdict on a record, and a key that is not the one asked for,
+ * or that is destroyed, opens nothing. */
+static void a_provider_that_breaks_its_contract(void **state)
+{
+    (void)state;
+    const struct {
+        kfe_key_state state;
+        uint32_t version;
+        kfe_error expected;
+    } lies[] = {{KFE_KEY_DESTROYED, 0, KFE_E_KEY_DESTROYED},
+                {(kfe_key_state)9, 0, KFE_E_PROVIDER},
+                {0, 7, KFE_E_PROVIDER}};
+    for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
+        scene s = scene_new(&orders_1);
+        rig_pass(CACHE);
+        kfe_example_lie(lies[i].state, lies[i].version);
+        assert_int_equal(rig_open(s.engine, &s.old), lies[i].expected);
+        assert_int_equal(seal(&s, &orders_1), lies[i].expected);
+        kfe_example_lie(0, 0);
+        scene_free(&s);
+        kfe_example_counts counts = kfe_example_counted();
+        assert_int_equal(counts.handed_out, counts.release); /* a refused key is given back */
+    }
+    const kfe_error codes[] = {KFE_E_AUTH, KFE_E_UNENCRYPTED, KFE_E_RECORD, KFE_E_IO, KFE_E_CONFIG};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
+        scene s = scene_new(NULL);
+        kit_record next = s.old;
+        rig_pass(CACHE);
+        kfe_example_fail(codes[i], 1);
+        assert_int_equal(rig_open(s.engine, &next), KFE_E_PROVIDER);
+        rig_pass(OUTAGE);
+        assert_int_equal(rig_open(s.engine, &next), KFE_OK);
+        kit_record forged = rig_forge_salt(&s.old, 1);
+        kfe_example_fail_derive(codes[i], 1);
+        assert_int_equal(rig_open(s.engine, &forged), KFE_E_PROVIDER);
+        kit_free(&forged);
+        scene_free(&s);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -304,6 +344,7 @@ int main(void)
         TEST(sessions_outlive_an_outage_until_their_key_is_too_old),
         TEST(an_outage_at_the_start_is_believed_for_a_moment),
         TEST(a_provider_slower_than_its_trust_is_asked_once_per_call),
+        TEST(a_provider_that_breaks_its_contract),
     };
     return cmocka_run_group_tests_name("key_states", tests, NULL, NULL);
 }

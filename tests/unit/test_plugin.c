@@ -313,6 +313,16 @@ static void key_names_are_checked(void **state)
     assert_int_equal(kfe_key_name_check(NULL), KFE_E_ARGUMENT);
 }
 
+static void a_provider_must_open_as_something(void **state)
+{
+    (void)state;
+    kfe_key_provider *provider = NULL;
+    set(PROVIDER_CLASS, EXAMPLE_PROVIDER ":kfe_example_hollow");
+    assert_int_equal(kfe_key_provider_open(&provider, config), KFE_E_PROVIDER);
+    SAYS("hollow");
+    assert_null(provider);
+}
+
 int main(void)
 {
 #define WITH_CONFIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -331,6 +341,7 @@ int main(void)
         WITH_CONFIG(the_example_fails_as_often_as_told),
         WITH_CONFIG(the_example_waits_at_its_gate),
         cmocka_unit_test(key_names_are_checked),
+        WITH_CONFIG(a_provider_must_open_as_something),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

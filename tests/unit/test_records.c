@@ -132,7 +132,7 @@ static void one_bad_among_many(void **unused)
         ((uint8_t *)(uintptr_t)broken.value.data)[0] ^= 1;
         unsigned flags = bad % 2 ? KFE_IN_PLACE : 0;
         size_t cap = kfe_open_space(stored, N, flags);
-        void *space = malloc(cap);
+        void *space = calloc(1, cap);
         assert_int_equal(kfe_open(r.engine, stored, opened, N, space, cap, flags), KFE_E_AUTH);
         for (size_t i = 0; i < N; i++) {
             assert_int_equal(opened[i].error, i == bad ? KFE_E_AUTH : KFE_OK);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_PKCS11_CATALOG_H
+#define KFE_PKCS11_CATALOG_H
+
+/* What a token holds under the names that kfe uses: key objects and state markers together.
+ * Only private token objects count: anybody may add public ones. */
+
+#include <kfe/keys.h>
+
+#include "pkcs11/session.h"
+
+typedef struct {
+    char name[KFE_NAME_MAX + 1];
+    uint32_t version;
+    kfe_key_state state;  /* as the markers say */
+    CK_OBJECT_HANDLE key; /* CK_INVALID_HANDLE when there is no object */
+    unsigned hits;        /* key objects for this name and version: more than 1 is ambiguous */
+} kfe_p11_entry;
+
+typedef struct {
+    kfe_p11_entry *entries; /* by name, then version; one for each (name, version) */
+    size_t n, cap;
+} kfe_p11_catalog;
+
+/* Reads the entries of `name`, or of every name when it is NULL. Objects that carry no version are
+ * not ours and left out. KFE_E_KEY_DENIED: a marker that does not parse. */
+kfe_error kfe_p11_catalog_load(kfe_p11_catalog *catalog, kfe_p11_session *session,
+                               const char *name);
+void kfe_p11_catalog_wipe(kfe_p11_catalog *catalog);
+
+/* For a catalog of one name. NULL: no such version. */
+const kfe_p11_entry *kfe_p11_catalog_version(const kfe_p11_catalog *catalog, uint32_t version);
+/* The highest version that is active and has a key; NULL: none. */
+const kfe_p11_entry *kfe_p11_catalog_current(const kfe_p11_catalog *catalog);
+/* The highest version ever used, destroyed ones included; 0: none. */
+uint32_t kfe_p11_catalog_last(const kfe_p11_catalog *catalog);
+
+#endif

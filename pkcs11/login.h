@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_PKCS11_LOGIN_H
+#define KFE_PKCS11_LOGIN_H
+
+/* Logging in to a token, once, with a PIN that is never kept. */
+
+#include <p11-kit/pkcs11.h>
+
+#include <kfe/config.h>
+
+#include "pkcs11/module.h"
+
+#define KFE_P11_PIN_OPTION "encryption.keyprovider.pkcs11.pin"
+
+/* Makes sure the user is logged in to the token of that open session; the PIN is asked for only
+ * when it is needed. KFE_E_CREDENTIALS: the token refuses the PIN, or did before (a refused PIN is
+ * not tried again in this process), or is one try from locking or locked. KFE_E_CONFIG: no PIN. */
+kfe_error kfe_p11_login(const kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSION_HANDLE session,
+                        const kfe_config *config);
+
+#endif

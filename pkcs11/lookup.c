@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pkcs11/lookup.h"
+#include "pkcs11/secretkey.h"
+
+kfe_error kfe_p11_ambiguous(const kfe_p11_entry *entry)
+{
+    return kfe_fail(KFE_E_KEY_DENIED,
+                    "key %.80s@%lu is ambiguous: %u key objects have CKA_LABEL %.80s and CKA_ID "
+                    "%08lx, delete all but the right one",
+                    entry->name, (unsigned long)entry->version, entry->hits, entry->name,
+                    (unsigned long)entry->version);
+}
+
+static kfe_error choose_current(const kfe_p11_catalog *catalog, const char *name,
+                                const kfe_p11_entry **out)
+{
+    *out = kfe_p11_catalog_current(catalog);
+    if (*out)
+        return KFE_OK;
+    if (catalog->n == 0)
+        return kfe_fail(KFE_E_KEY_UNKNOWN, "the token has no private key object with label %.150s",
+                        name);
+    for (size_t i = 0; i < catalog->n; i++) {
+        if (catalog->entries[i].state != KFE_KEY_DESTROYED)
+            return kfe_fail(KFE_E_KEY_DENIED,
+                            "every version of key %.150s is retired: make a new "
+                            "one by `kfe keys rotate`",
+                            name);
+    }
+    return kfe_fail(KFE_E_KEY_DESTROYED, "every version of key %.150s was destroyed", name);
+}
+
+static kfe_error choose_version(const kfe_p11_catalog *catalog, const kfe_key_ref *ref,
+                                const kfe_p11_entry **out)
+{
+    unsigned long version = ref->version;
+    *out = kfe_p11_catalog_version(catalog, ref->version);
+    if (*out && (*out)->state == KFE_KEY_DESTROYED)
+        return kfe_fail(KFE_E_KEY_DESTROYED, "key %.150s@%lu was destroyed", ref->name, version);
+    if (!*out || (*out)->hits == 0)
+        return kfe_fail(KFE_E_KEY_UNKNOWN,
+                        "the token has no private key object with label %.150s and id %08lx",
+                        ref->name, version);
+    return KFE_OK;
+}
+
+kfe_error kfe_p11_lookup(kfe_p11_session *session, const kfe_key_ref *ref, kfe_p11_entry *out)
+{
+    kfe_p11_catalog catalog;
+    const kfe_p11_entry *entry = NULL;
+    kfe_error err = kfe_p11_catalog_load(&catalog, session, ref->name);
+    if (err)
+        return err;
+    if (ref->version == 0)
+        err = choose_current(&catalog, ref->name, &entry);
+    else
+        err = choose_version(&catalog, ref, &entry);
+    if (!err && entry->hits > 1)
+        err = kfe_p11_ambiguous(entry);
+    if (!err) {
+        const kfe_key_ref exact = {entry->name, entry->version};
+        err = kfe_p11_secretkey_check(session, entry->key, &exact);
+    }
+    if (!err)
+        *out = *entry;
+    kfe_p11_catalog_wipe(&catalog);
+    return err;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pkcs11/ckr.h"
+#include "pkcs11/lock.h"
+#include "pkcs11/module.h"
+
+enum { MODULES_MAX = 8 };
+
+struct kfe_p11_module {
+    /* Written once, then `known` is set. A child may believe these, as they share a cache line:
+     * a fork in the middle of it leaves a record that is complete or not known. It must not call
+     * dlopen() for a module that it inherited: another thread of its parent may have held the
+     * loader's lock. */
+    _Alignas(64) dev_t device;
+    ino_t inode;
+    CK_FUNCTION_LIST_PTR calls;
+    _Atomic bool known;
+    _Atomic(pid_t) initialiser; /* whose C_Initialize, made here, holds; 0: nobody's */
+
+    /* Of process `pid`; under the process lock. */
+    pid_t pid;
+    unsigned users;
+    char path[PATH_MAX];
+};
+
+static kfe_p11_module modules[MODULES_MAX];
+
+static CK_RV initialise(CK_FUNCTION_LIST_PTR calls)
+{
+    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
+    return calls->C_Initialize(&args);
+}
+
+static kfe_error start(kfe_p11_module *module)
+{
+    pid_t before = atomic_load(&module->initialiser);
+    CK_RV rv = initialise(module->calls);
+    if (rv == CKR_CRYPTOKI_ALREADY_INITIALIZED && before != 0 && before != getpid()) {
+        /* The state of our parent, with its login and perhaps its connection to the HSM. */
+        module->calls->C_Finalize(NULL);
+        rv = initialise(module->calls);
+    }
+    if (rv == CKR_CRYPTOKI_ALREADY_INITIALIZED) {
+        if (before != getpid())
+            atomic_store(&module->initialiser, 0);
+        return KFE_OK;
+    }
+    if (rv != CKR_OK) {
+        atomic_store(&module->initialiser, 0);
+        return kfe_p11_ckr_fail(rv, "C_Initialize");
+    }
+    atomic_store(&module->initialiser, getpid());
+    return KFE_OK;
+}
+
+static kfe_error load(const char *path, CK_FUNCTION_LIST_PTR *calls)
+{
+    void *loaded = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!loaded)
+        return kfe_fail(KFE_E_CONFIG, "cannot load the PKCS#11 module: %s", dlerror());
+    CK_RV (*get)(CK_FUNCTION_LIST_PTR_PTR) = NULL;
+    void *symbol = dlsym(loaded, "C_GetFunctionList");
+    memcpy(&get, &symbol, sizeof(get)); /* ISO C knows no cast from data to function */
+    if (get && get(calls) == CKR_OK && *calls)
+        return KFE_OK;
+    dlclose(loaded);
+    return kfe_fail(KFE_E_CONFIG, "%s is no PKCS#11 module: it has no C_GetFunctionList", path);
+}
+
+/* The record of the file at `path`, loaded if it is new. */
+static kfe_error record_for(const char *path, kfe_p11_module **out)
+{
+    struct stat file;
+    if (stat(path, &file) != 0)
+        return kfe_fail(KFE_E_CONFIG, "PKCS#11 module %s: %s", path, strerror(errno));
+    size_t i = 0;
+    for (; i < MODULES_MAX && atomic_load(&modules[i].known); i++) {
+        *out = &modules[i];
+        if (modules[i].device == file.st_dev && modules[i].inode == file.st_ino)
+            return KFE_OK;
+    }
+    if (i == MODULES_MAX)
+        return kfe_fail(KFE_E_CONFIG, "more than %d PKCS#11 modules in one process", MODULES_MAX);
+    kfe_p11_module *module = &modules[i];
+    kfe_error err = load(path, &module->calls);
+    if (err)
+        return err;
+    module->device = file.st_dev;
+    module->inode = file.st_ino;
+    atomic_store(&module->known, true);
+    *out = module;
+    return KFE_OK;
+}
+
+static kfe_error use(kfe_p11_module **out, const char *path)
+{
+    kfe_p11_module *module = NULL;
+    kfe_error err = record_for(path, &module);
+    if (err)
+        return err;
+    if (module->pid != getpid()) {
+        module->pid = getpid();
+        module->users = 0;
+    }
+    if (module->users == 0) {
+        snprintf(module->path, sizeof(module->path), "%s", path);
+        err = start(module);
+        if (err)
+            return err;
+    }
+    module->users++;
+    *out = module;
+    return KFE_OK;
+}
+
+kfe_error kfe_p11_module_get(kfe_p11_module **out, const char *path)
+{
+    char real[PATH_MAX];
+    if (!realpath(path, real))
+        return kfe_fail(KFE_E_CONFIG, "PKCS#11 module %s: %s", path, strerror(errno));
+    kfe_error err = kfe_p11_lock();
+    if (err)
+        return err;
+    err = use(out, real);
+    kfe_p11_unlock();
+    return err;
+}
+
+void kfe_p11_module_put(kfe_p11_module *module)
+{
+    if (kfe_p11_lock() != KFE_OK)
+        return;
+    if (module->pid == getpid() && --module->users == 0 &&
+        atomic_load(&module->initialiser) == getpid()) {
+        atomic_store(&module->initialiser, 0);
+        module->calls->C_Finalize(NULL);
+    }
+    kfe_p11_unlock();
+}
+
+kfe_error kfe_p11_module_restart(kfe_p11_module *module)
+{
+    kfe_error err = kfe_p11_lock();
+    if (err)
+        return err;
+    err = start(module);
+    kfe_p11_unlock();
+    return err;
+}
+
+CK_FUNCTION_LIST_PTR kfe_p11_module_calls(const kfe_p11_module *module)
+{
+    return module->calls;
+}
+
+const char *kfe_p11_module_path(const kfe_p11_module *module)
+{
+    return module->path;
+}

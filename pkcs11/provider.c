@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include <kfe/pkcs11.h>
+
+#include "pkcs11/admin.h"
+#include "pkcs11/key.h"
+
+struct provider {
+    kfe_key_provider base;
+    kfe_p11_token *token;
+};
+
+static kfe_p11_token *token_of(kfe_key_provider *self)
+{
+    return ((struct provider *)self)->token;
+}
+
+static kfe_error check_ref(const kfe_key_ref *ref)
+{
+    if (ref->version == 0)
+        return kfe_fail(KFE_E_ARGUMENT, "a key version is wanted: NAME@VERSION, from 1 up");
+    return kfe_key_name_check(ref->name);
+}
+
+static kfe_error provider_open(kfe_key_provider **out, const kfe_config *config)
+{
+    struct provider *provider = calloc(1, sizeof(*provider));
+    if (!provider)
+        return kfe_fail(KFE_E_MEMORY, "no memory for a KeyProvider");
+    provider->base.ops = &kfe_pkcs11;
+    kfe_error err = kfe_p11_token_open(&provider->token, config);
+    if (err) {
+        free(provider);
+        return err;
+    }
+    *out = &provider->base;
+    return KFE_OK;
+}
+
+static void provider_free(kfe_key_provider *self)
+{
+    kfe_p11_token_close(token_of(self));
+    free(self);
+}
+
+static kfe_error get_key(kfe_key_provider *self, const kfe_key_ref *ref, kfe_key **out)
+{
+    kfe_error err = check_ref(ref);
+    return err ? err : kfe_p11_key_new(out, token_of(self), ref);
+}
+
+static kfe_error get_current_key(kfe_key_provider *self, const char *name, kfe_key **out)
+{
+    const kfe_key_ref ref = {name, 0};
+    kfe_error err = kfe_key_name_check(name);
+    return err ? err : kfe_p11_key_new(out, token_of(self), &ref);
+}
+
+static kfe_error list(kfe_key_provider *self, kfe_key_each *each, void *arg)
+{
+    return kfe_p11_admin_list(token_of(self), each, arg);
+}
+
+static kfe_error create(kfe_key_provider *self, const char *name)
+{
+    kfe_error err = kfe_key_name_check(name);
+    return err ? err : kfe_p11_admin_create(token_of(self), name);
+}
+
+static kfe_error rotate(kfe_key_provider *self, const char *name, uint32_t *version)
+{
+    kfe_error err = kfe_key_name_check(name);
+    return err ? err : kfe_p11_admin_rotate(token_of(self), name, version);
+}
+
+static kfe_error set_state(kfe_key_provider *self, const kfe_key_ref *ref, kfe_key_state state)
+{
+    kfe_error err = check_ref(ref);
+    return err ? err : kfe_p11_admin_set_state(token_of(self), ref, state);
+}
+
+static const char *const options[] = {"encryption.keyprovider.pkcs11.uri",
+                                      "encryption.keyprovider.pkcs11.pin", NULL};
+
+const kfe_key_provider_ops kfe_pkcs11 = {
+    .size = sizeof(kfe_key_provider_ops),
+    .name = "pkcs11",
+    .options = options,
+    .open = provider_open,
+    .free = provider_free,
+    .get_key = get_key,
+    .get_current_key = get_current_key,
+    .list = list,
+    .create = create,
+    .rotate = rotate,
+    .set_state = set_state,
+};

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pkcs11/session.h"
+#include "pkcs11/ckr.h"
+
+kfe_error kfe_p11_session_fail(kfe_p11_session *session, CK_RV rv, const char *call)
+{
+    if (session->rv == CKR_OK)
+        session->rv = rv;
+    return kfe_p11_ckr_fail(rv, call);
+}
+
+CK_RV kfe_p11_session_probe(const kfe_p11_session *session)
+{
+    CK_SESSION_INFO info;
+    CK_TOKEN_INFO token;
+    CK_RV rv = session->calls->C_GetSessionInfo(session->handle, &info);
+    if (rv != CKR_OK)
+        return rv;
+    rv = session->calls->C_GetTokenInfo(session->slot, &token);
+    if (rv != CKR_OK)
+        return rv;
+    bool user = info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS;
+    return (token.flags & CKF_LOGIN_REQUIRED) && !user ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
+}
+
+kfe_error kfe_p11_session_verify(kfe_p11_session *session)
+{
+    CK_RV rv = kfe_p11_session_probe(session);
+    return rv == CKR_OK ? KFE_OK : kfe_p11_session_fail(session, rv, "a look at the token");
+}
+
+bool kfe_p11_session_has_login(CK_FUNCTION_LIST_PTR calls, CK_SESSION_HANDLE handle)
+{
+    CK_SESSION_INFO info;
+    return calls->C_GetSessionInfo(handle, &info) == CKR_OK &&
+           (info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_PKCS11_SESSION_H
+#define KFE_PKCS11_SESSION_H
+
+/* A PKCS#11 session, lent to one thread for one piece of work. */
+
+#include <stdbool.h>
+
+#include <p11-kit/pkcs11.h>
+
+#include <kfe/error.h>
+
+typedef struct {
+    CK_FUNCTION_LIST_PTR calls;
+    CK_SESSION_HANDLE handle;
+    CK_SLOT_ID slot;
+    uint64_t epoch;  /* of the pool that it comes from */
+    uint64_t logins; /* object handles found under another number are stale */
+    CK_RV rv;        /* the first code that was not CKR_OK; decides on a second try */
+    bool changed;    /* something was written to the token: no second try */
+} kfe_p11_session;
+
+/* Remembers `rv` in the session and raises it (<pkcs11/ckr.h>). */
+kfe_error kfe_p11_session_fail(kfe_p11_session *session, CK_RV rv, const char *call);
+
+/* CKR_OK when the token answers and, where it asks for a login, we are logged in. Without a
+ * login a search finds nothing and reports no error, so "not found" is only believed after this. */
+CK_RV kfe_p11_session_probe(const kfe_p11_session *session);
+
+/* KFE_OK when "not found" is to be believed, else the error to give instead. */
+kfe_error kfe_p11_session_verify(kfe_p11_session *session);
+
+/* True in a session whose user is logged in. */
+bool kfe_p11_session_has_login(CK_FUNCTION_LIST_PTR calls, CK_SESSION_HANDLE handle);
+
+#endif

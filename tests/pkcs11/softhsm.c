@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dlfcn.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/pkcs11/softhsm.h"
+
+/* ---- The real module ------------------------------------------------------------------ */
+
+static CK_FUNCTION_LIST_PTR module_calls(void)
+{
+    CK_FUNCTION_LIST_PTR calls = NULL;
+    CK_RV (*get)(CK_FUNCTION_LIST_PTR_PTR) = NULL;
+    void *module = dlopen(KFE_TEST_SOFTHSM, RTLD_NOW | RTLD_LOCAL);
+    assert_non_null(module);
+    void *symbol = dlsym(module, "C_GetFunctionList");
+    memcpy(&get, &symbol, sizeof(get));
+    assert_non_null(get);
+    assert_int_equal(get(&calls), CKR_OK);
+    return calls;
+}
+
+static bool initialise(CK_FUNCTION_LIST_PTR calls)
+{
+    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
+    CK_RV rv = calls->C_Initialize(&args);
+    assert_true(rv == CKR_OK || rv == CKR_CRYPTOKI_ALREADY_INITIALIZED);
+    return rv == CKR_OK;
+}
+
+/* The slot whose token is initialised (or not). */
+static CK_SLOT_ID find_slot(CK_FUNCTION_LIST_PTR calls, bool initialised)
+{
+    CK_SLOT_ID slots[16];
+    CK_ULONG n = 16;
+    assert_int_equal(calls->C_GetSlotList(CK_TRUE, slots, &n), CKR_OK);
+    for (CK_ULONG i = 0; i < n; i++) {
+        CK_TOKEN_INFO info;
+        assert_int_equal(calls->C_GetTokenInfo(slots[i], &info), CKR_OK);
+        if (!(info.flags & CKF_TOKEN_INITIALIZED) != initialised)
+            return slots[i];
+    }
+    fail_msg("no such slot");
+    return 0;
+}
+
+void softhsm_add_token(const char *label)
+{
+    CK_FUNCTION_LIST_PTR calls = module_calls();
+    bool ours = initialise(calls);
+    CK_SLOT_ID slot = find_slot(calls, false);
+    CK_SESSION_HANDLE session;
+    CK_BYTE so_pin[] = SOFTHSM_SO_PIN, pin[] = SOFTHSM_PIN, padded[32];
+    memset(padded, ' ', sizeof(padded));
+    memcpy(padded, label, strlen(label));
+    assert_int_equal(calls->C_InitToken(slot, so_pin, sizeof(so_pin) - 1, padded), CKR_OK);
+    assert_int_equal(
+        calls->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session),
+        CKR_OK);
+    assert_int_equal(calls->C_Login(session, CKU_SO, so_pin, sizeof(so_pin) - 1), CKR_OK);
+    assert_int_equal(calls->C_InitPIN(session, pin, sizeof(pin) - 1), CKR_OK);
+    assert_int_equal(calls->C_CloseSession(session), CKR_OK);
+    if (ours)
+        assert_int_equal(calls->C_Finalize(NULL), CKR_OK);
+}
+
+void raw_open(raw_token *raw)
+{
+    CK_BYTE pin[] = SOFTHSM_PIN;
+    raw->calls = module_calls();
+    raw->initialised = initialise(raw->calls);
+    raw->slot = find_slot(raw->calls, true);
+    assert_int_equal(raw->calls->C_OpenSession(raw->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL,
+                                               NULL, &raw->session),
+                     CKR_OK);
+    CK_RV rv = raw->calls->C_Login(raw->session, CKU_USER, pin, sizeof(pin) - 1);
+    assert_true(rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN);
+}
+
+void raw_close(raw_token *raw)
+{
+    raw->calls->C_CloseSession(raw->session);
+    if (raw->initialised)
+        raw->calls->C_Finalize(NULL);
+}
+
+/* ---- Objects ---------------------------------------------------------------------------- */
+
+raw_key raw_key_good(const char *label, uint32_t version, const uint8_t value[32])
+{
+    return (raw_key){label, version, 4,       CKK_GENERIC_SECRET, value,
+                     32,    CK_TRUE, CK_TRUE, CK_FALSE,           CK_TRUE};
+}
+
+CK_OBJECT_HANDLE raw_import(const raw_token *raw, const raw_key *key)
+{
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_BBOOL yes = CK_TRUE;
+    CK_BYTE id[8];
+    for (CK_ULONG i = 0; i < key->id_len; i++)
+        id[i] = (CK_BYTE)(key->id >> (8 * (key->id_len - 1 - i)));
+    raw_key k = *key;
+    CK_ATTRIBUTE a[] = {{CKA_CLASS, &class, sizeof(class)},
+                        {CKA_KEY_TYPE, &k.type, sizeof(k.type)},
+                        {CKA_TOKEN, &yes, sizeof(yes)},
+                        {CKA_PRIVATE, &k.private, sizeof(k.private)},
+                        {CKA_SENSITIVE, &k.sensitive, sizeof(k.sensitive)},
+                        {CKA_EXTRACTABLE, &k.extractable, sizeof(k.extractable)},
+                        {CKA_SIGN, &k.sign, sizeof(k.sign)},
+                        {CKA_LABEL, (void *)(uintptr_t)k.label, strlen(k.label)},
+                        {CKA_ID, id, k.id_len},
+                        {CKA_VALUE, (void *)(uintptr_t)k.value, k.len}};
+    CK_OBJECT_HANDLE made;
+    assert_int_equal(raw->calls->C_CreateObject(raw->session, a, sizeof(a) / sizeof(a[0]), &made),
+                     CKR_OK);
+    return made;
+}
+
+void raw_mark(const raw_token *raw, const char *label, const char *text)
+{
+    CK_OBJECT_CLASS class = CKO_DATA;
+    CK_BBOOL yes = CK_TRUE;
+    char application[] = "kfe key state";
+    CK_ATTRIBUTE a[] = {{CKA_CLASS, &class, sizeof(class)},
+                        {CKA_TOKEN, &yes, sizeof(yes)},
+                        {CKA_PRIVATE, &yes, sizeof(yes)},
+                        {CKA_APPLICATION, application, sizeof(application) - 1},
+                        {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)},
+                        {CKA_VALUE, (void *)(uintptr_t)text, strlen(text)}};
+    CK_OBJECT_HANDLE made;
+    assert_int_equal(raw->calls->C_CreateObject(raw->session, a, sizeof(a) / sizeof(a[0]), &made),
+                     CKR_OK);
+}
+
+unsigned raw_count(const raw_token *raw, CK_OBJECT_CLASS class, const char *label,
+                   CK_OBJECT_HANDLE *out)
+{
+    CK_ATTRIBUTE a[] = {{CKA_CLASS, &class, sizeof(class)},
+                        {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}};
+    CK_OBJECT_HANDLE found[16];
+    CK_ULONG n = 0;
+    assert_int_equal(raw->calls->C_FindObjectsInit(raw->session, a, 2), CKR_OK);
+    assert_int_equal(raw->calls->C_FindObjects(raw->session, found, 16, &n), CKR_OK);
+    assert_int_equal(raw->calls->C_FindObjectsFinal(raw->session), CKR_OK);
+    if (out && n > 0)
+        *out = found[0];
+    return (unsigned)n;
+}
+
+/* ---- The fixture -------------------------------------------------------------------------- */
+
+const char *softhsm_uri(void)
+{
+    return "pkcs11:token=kfe%20test?module-path=" KFE_TEST_SHIM;
+}
+
+kfe_config *softhsm_config(const char *uri, const char *pin)
+{
+    kfe_config *config;
+    assert_int_equal(kfe_config_new(&config), KFE_OK);
+    assert_int_equal(kfe_config_set(config, "encryption.keyprovider.class", "pkcs11"), KFE_OK);
+    assert_int_equal(
+        kfe_config_set(config, "encryption.keyprovider.pkcs11.uri", uri ? uri : softhsm_uri()),
+        KFE_OK);
+    assert_int_equal(
+        kfe_config_set(config, "encryption.keyprovider.pkcs11.pin", pin ? pin : "env:KFE_TEST_PIN"),
+        KFE_OK);
+    return config;
+}
+
+static const shim_table *shim_load(void)
+{
+    setenv("KFE_SHIM_MODULE", KFE_TEST_SOFTHSM, 1);
+    void *module = dlopen(KFE_TEST_SHIM, RTLD_NOW | RTLD_LOCAL);
+    assert_non_null(module);
+    const shim_table *shim = dlsym(module, "kfe_test_shim");
+    assert_non_null(shim);
+    return shim;
+}
+
+static int setup(void **state, const char *settings)
+{
+    softhsm *h = calloc(1, sizeof(*h));
+    assert_non_null(h);
+    const char *base = getenv("TMPDIR");
+    snprintf(h->dir, sizeof(h->dir), "%s/kfe-p11-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(h->dir));
+    char path[160];
+    snprintf(path, sizeof(path), "%s/softhsm2.conf", h->dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n%s\n",
+            h->dir, settings);
+    assert_int_equal(fclose(file), 0);
+    setenv("SOFTHSM2_CONF", path, 1);
+    setenv("KFE_TEST_PIN", SOFTHSM_PIN, 1);
+    softhsm_add_token(SOFTHSM_LABEL);
+    h->shim = shim_load();
+    h->shim->reset();
+    h->config = softhsm_config(NULL, NULL);
+    *state = h;
+    return 0;
+}
+
+int softhsm_setup(void **state)
+{
+    return setup(state, "");
+}
+
+int softhsm_setup_reset_on_fork(void **state)
+{
+    return setup(state, "library.reset_on_fork = true");
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+    (void)status;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
+int softhsm_teardown(void **state)
+{
+    softhsm *h = *state;
+    kfe_config_free(h->config);
+    nftw(h->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    free(h);
+    return 0;
+}
+
+kfe_key_provider *softhsm_open(const softhsm *h)
+{
+    kfe_key_provider *provider = NULL;
+    kfe_error err = kfe_pkcs11.open(&provider, h->config);
+    if (err)
+        fail_msg("open: %s: %s", kfe_error_name(err), kfe_error_detail());
+    return provider;
+}
+
+int in_child(int (*body)(void *arg), void *arg)
+{
+    int status = 0;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(20); /* a deadlock must not hang the suite */
+        _exit(body(arg));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_TESTS_PKCS11_SOFTHSM_H
+#define KFE_TESTS_PKCS11_SOFTHSM_H
+
+/* A fresh SoftHSM token in a temporary folder, seen through the shim, for each test. Everything
+ * here fails the running test when it does not succeed. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <kfe/pkcs11.h>
+
+#include "tests/pkcs11/shim.h"
+
+#define SOFTHSM_LABEL "kfe test"
+#define SOFTHSM_PIN "pin-Zq7-of-the-test"
+#define SOFTHSM_SO_PIN "so-pin-of-the-test"
+
+typedef struct {
+    char dir[128];
+    const shim_table *shim;
+    kfe_config *config; /* names the token through the shim, the PIN by env:KFE_TEST_PIN */
+} softhsm;
+
+/* cmocka's setup and teardown; *state becomes a softhsm. The second makes a token that is to
+ * be opened anew in a child (library.reset_on_fork). */
+int softhsm_setup(void **state);
+int softhsm_setup_reset_on_fork(void **state);
+int softhsm_teardown(void **state);
+
+/* Another token in the same folder; it may bear the same label. */
+void softhsm_add_token(const char *label);
+
+/* Opens the provider that h->config describes. */
+kfe_key_provider *softhsm_open(const softhsm *h);
+/* A configuration with another URI or other PIN source; NULL: as h->config's. kfe_config_free(). */
+kfe_config *softhsm_config(const char *uri, const char *pin);
+/* "pkcs11:token=kfe%20test?module-path=SHIM". Static storage. */
+const char *softhsm_uri(void);
+
+/* The token itself, behind the provider's back and unseen by the shim, user logged in. */
+typedef struct {
+    CK_FUNCTION_LIST_PTR calls;
+    CK_SLOT_ID slot;
+    CK_SESSION_HANDLE session;
+    bool initialised;
+} raw_token;
+
+void raw_open(raw_token *raw);
+void raw_close(raw_token *raw);
+
+typedef struct {
+    const char *label;
+    CK_ULONG id; /* written as `id_len` bytes, big endian */
+    CK_ULONG id_len;
+    CK_KEY_TYPE type;
+    const uint8_t *value;
+    size_t len;
+    CK_BBOOL private, sensitive, extractable, sign;
+} raw_key;
+
+/* A key as it should be: its first 32 bytes are `value`. */
+raw_key raw_key_good(const char *label, uint32_t version, const uint8_t value[32]);
+CK_OBJECT_HANDLE raw_import(const raw_token *raw, const raw_key *key);
+void raw_mark(const raw_token *raw, const char *label, const char *text);
+/* How many objects of that class have that label; the first one's handle to `out` unless NULL. */
+unsigned raw_count(const raw_token *raw, CK_OBJECT_CLASS class, const char *label,
+                   CK_OBJECT_HANDLE *out);
+
+/* Runs `body` in a forked child and waits: its result is the child's exit status. */
+int in_child(int (*body)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Is a wrong PIN tried once only, and does no PIN ever show? */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/pkcs11/softhsm.h"
+
+static kfe_error try_open(const kfe_config *config)
+{
+    kfe_key_provider *p = NULL;
+    kfe_error err = kfe_pkcs11.open(&p, config);
+    if (!err)
+        p->ops->free(p);
+    else
+        assert_null(p);
+    return err;
+}
+
+static void assert_no_pin(const char *pin)
+{
+    assert_string_not_equal(kfe_error_detail(), "");
+    if (strstr(kfe_error_detail(), pin))
+        fail_msg("a PIN shows: %s", kfe_error_detail());
+}
+
+static void test_wrong_pin_is_tried_once(void **state)
+{
+    const softhsm *h = *state;
+    setenv("KFE_TEST_PIN", "wrong-pin-1", 1);
+    assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
+    assert_no_pin("wrong-pin-1");
+    assert_non_null(strstr(kfe_error_detail(), "CKR_PIN_INCORRECT"));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
+        assert_no_pin("wrong-pin-1");
+        assert_non_null(strstr(kfe_error_detail(), "encryption.keyprovider.pkcs11.pin"));
+    }
+    assert_int_equal(h->shim->calls("C_Login"), 1);
+    setenv("KFE_TEST_PIN", "wrong-pin-2", 1);
+    assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
+    assert_int_equal(h->shim->calls("C_Login"), 2);
+    setenv("KFE_TEST_PIN", SOFTHSM_PIN, 1);
+    assert_int_equal(try_open(h->config), KFE_OK);
+    assert_int_equal(h->shim->calls("C_Login"), 3);
+    setenv("KFE_TEST_PIN", "wrong-pin-1", 1);
+    assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
+    assert_int_equal(h->shim->calls("C_Login"), 3);
+}
+
+/* The next test of this process has another token: its serial differs. */
+static void test_other_token_other_latch(void **state)
+{
+    const softhsm *h = *state;
+    setenv("KFE_TEST_PIN", "wrong-pin-1", 1);
+    assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
+    assert_int_equal(h->shim->calls("C_Login"), 1);
+}
+
+static void test_lost_login_latches_too(void **state)
+{
+    const softhsm *h = *state;
+    kfe_key_provider *p = softhsm_open(h);
+    kfe_key *key = NULL;
+    setenv("KFE_TEST_PIN", "rotated-away", 1);
+    raw_token raw;
+    raw_open(&raw);
+    raw.calls->C_Logout(raw.session);
+    raw.calls->C_CloseSession(raw.session);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(p->ops->get_current_key(p, "k", &key), KFE_E_CREDENTIALS);
+    assert_int_equal(h->shim->calls("C_Login"), 2);
+    setenv("KFE_TEST_PIN", SOFTHSM_PIN, 1);
+    assert_int_equal(p->ops->get_current_key(p, "k", &key), KFE_E_KEY_UNKNOWN);
+    p->ops->free(p);
+}
+
+static void *open_many(void *arg)
+{
+    const softhsm *h = arg;
+    for (int i = 0; i < 5; i++) {
+        if (try_open(h->config) != KFE_E_CREDENTIALS)
+            return arg;
+    }
+    return NULL;
+}
+
+static void test_threads_try_once(void **state)
+{
+    softhsm *h = *state;
+    pthread_t threads[8];
+    setenv("KFE_TEST_PIN", "wrong-in-threads", 1);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, open_many, h), 0);
+    for (size_t i = 0; i < 8; i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    assert_int_equal(h->shim->calls("C_Login"), 1);
+}
+
+static void test_refusals(void **state)
+{
+    const softhsm *h = *state;
+    static const CK_RV codes[] = {CKR_PIN_LOCKED, CKR_PIN_EXPIRED, CKR_PIN_LEN_RANGE,
+                                  CKR_PIN_INVALID, CKR_USER_PIN_NOT_INITIALIZED};
+    for (size_t i = 0; i < 5; i++) {
+        char pin[16];
+        snprintf(pin, sizeof(pin), "pin-%zu", i);
+        setenv("KFE_TEST_PIN", pin, 1);
+        h->shim->reset();
+        h->shim->inject("C_Login", SHIM_INSTEAD, codes[i], 0, 1);
+        assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
+        assert_no_pin(pin);
+        assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
+        assert_int_equal(h->shim->calls("C_Login"), 1);
+    }
+    /* Trouble of the token says nothing about the PIN. */
+    setenv("KFE_TEST_PIN", SOFTHSM_PIN, 1);
+    h->shim->inject("C_Login", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1);
+    assert_int_equal(try_open(h->config), KFE_E_PROVIDER);
+    assert_int_equal(try_open(h->config), KFE_OK);
+    h->shim->inject("C_Login", SHIM_AFTER, CKR_USER_ALREADY_LOGGED_IN, 0, 1);
+    assert_int_equal(try_open(h->config), KFE_OK);
+}
+
+static void test_last_try_is_left(void **state)
+{
+    const softhsm *h = *state;
+    h->shim->token_flags(CKF_USER_PIN_FINAL_TRY);
+    assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
+    h->shim->token_flags(CKF_USER_PIN_LOCKED);
+    assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
+    assert_int_equal(h->shim->calls("C_Login"), 0);
+    h->shim->token_flags(CKF_USER_PIN_COUNT_LOW);
+    assert_int_equal(try_open(h->config), KFE_OK);
+}
+
+static void test_pin_from_a_file(void **state)
+{
+    const softhsm *h = *state;
+    char path[160], source[200];
+    snprintf(path, sizeof(path), "%s/pin", h->dir);
+    snprintf(source, sizeof(source), "file:%s", path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "%s\n", SOFTHSM_PIN);
+    fclose(file);
+    kfe_config *config = softhsm_config(NULL, source);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(try_open(config), KFE_E_CONFIG);
+    assert_no_pin(SOFTHSM_PIN);
+    assert_int_equal(h->shim->calls("C_Login"), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(try_open(config), KFE_OK);
+    assert_int_equal(unlink(path), 0);
+    assert_int_not_equal(try_open(config), KFE_OK);
+    kfe_config_free(config);
+    unsetenv("KFE_TEST_PIN");
+    assert_int_not_equal(try_open(h->config), KFE_OK);
+    setenv("KFE_TEST_PIN", "", 1);
+    assert_int_not_equal(try_open(h->config), KFE_OK);
+    assert_int_equal(h->shim->calls("C_Login"), 1);
+}
+
+static long give_pin(void *arg, const char *option, uint8_t *out, size_t cap)
+{
+    assert_string_equal(option, "encryption.keyprovider.pkcs11.pin");
+    assert_true(cap >= sizeof(SOFTHSM_PIN));
+    memcpy(out, SOFTHSM_PIN, sizeof(SOFTHSM_PIN) - 1);
+    ++*(int *)arg;
+    return sizeof(SOFTHSM_PIN) - 1;
+}
+
+static void test_pin_from_a_callback(void **state)
+{
+    kfe_config *config;
+    int asked = 0;
+    (void)state;
+    assert_int_equal(kfe_config_new(&config), KFE_OK);
+    assert_int_equal(kfe_config_set(config, "encryption.keyprovider.pkcs11.uri", softhsm_uri()),
+                     KFE_OK);
+    assert_int_equal(try_open(config), KFE_E_CONFIG);
+    kfe_config_on_secret(config, give_pin, &asked);
+    assert_int_equal(try_open(config), KFE_OK);
+    assert_int_equal(asked, 1);
+    kfe_config_free(config);
+}
+
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TOKEN_TEST(test_wrong_pin_is_tried_once),
+        TOKEN_TEST(test_other_token_other_latch),
+        TOKEN_TEST(test_lost_login_latches_too),
+        TOKEN_TEST(test_threads_try_once),
+        TOKEN_TEST(test_refusals),
+        TOKEN_TEST(test_last_try_is_left),
+        TOKEN_TEST(test_pin_from_a_file),
+        TOKEN_TEST(test_pin_from_a_callback),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

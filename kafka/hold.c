@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kafka/hold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kafka/clock.h"
+
+enum { SEEK_TIMEOUT_MS = 1000 };
+
+typedef enum {
+    WAITING, /* paused, resumed when due */
+    STOPPED, /* paused, resumed when asked to */
+    TRYING,  /* resumed; kept for its backoff until the partition makes headway */
+} hold_state;
+
+struct kfe_hold {
+    kfe_hold *next;
+    hold_state state;
+    bool sought; /* the position is at `offset` */
+    int backoff_ms;
+    int64_t due_ms, offset;
+    int32_t partition;
+    char topic[];
+};
+
+static kfe_hold **find(const kfe_holds *holds, const rd_kafka_message_t *message)
+{
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    kfe_hold **at = (kfe_hold **)(uintptr_t)&holds->first;
+    while (*at != NULL &&
+           ((*at)->partition != message->partition || strcmp((*at)->topic, topic) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+static void unlink_hold(kfe_hold **at)
+{
+    kfe_hold *hold = *at;
+    *at = hold->next;
+    free(hold);
+}
+
+void kfe_holds_wipe(kfe_holds *holds)
+{
+    while (holds->first != NULL)
+        unlink_hold(&holds->first);
+}
+
+void kfe_holds_resumed(kfe_holds *holds, const rd_kafka_message_t *message)
+{
+    if (holds->first == NULL)
+        return;
+    kfe_hold *hold = *find(holds, message);
+    if (hold != NULL)
+        hold->state = TRYING;
+}
+
+bool kfe_holds_has(const kfe_holds *holds, const rd_kafka_message_t *message)
+{
+    if (holds->first == NULL)
+        return false;
+    const kfe_hold *hold = *find(holds, message);
+    return hold != NULL && hold->state != TRYING;
+}
+
+void kfe_holds_forget(kfe_holds *holds, const rd_kafka_message_t *message)
+{
+    if (holds->first == NULL)
+        return;
+    kfe_hold **at = find(holds, message);
+    if (*at != NULL)
+        unlink_hold(at);
+}
+
+static rd_kafka_topic_partition_list_t *list_of(const char *topic, int32_t partition,
+                                                int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
+    return list;
+}
+
+/* A seek also tells librdkafka to forget how far the application had come, so that no later pause
+ * moves the position on. */
+static rd_kafka_resp_err_t seek(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(rk, list, SEEK_TIMEOUT_MS);
+    rd_kafka_resp_err_t err = error != NULL ? rd_kafka_error_code(error) : list->elems[0].err;
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    return err;
+}
+
+/* In this order: a pause goes by how far the application has come. */
+static rd_kafka_resp_err_t stop_at(rd_kafka_t *rk, const rd_kafka_message_t *message)
+{
+    rd_kafka_topic_partition_list_t *list =
+        list_of(rd_kafka_topic_name(message->rkt), message->partition, message->offset);
+    rd_kafka_pause_partitions(rk, list);
+    rd_kafka_resp_err_t err = seek(rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return err;
+}
+
+static kfe_hold **find_or_add(kfe_holds *holds, const rd_kafka_message_t *message)
+{
+    kfe_hold **at = find(holds, message);
+    if (*at != NULL)
+        return at;
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    size_t len = strlen(topic) + 1;
+    *at = calloc(1, sizeof(**at) + len);
+    if (*at != NULL) {
+        memcpy((*at)->topic, topic, len);
+        (*at)->partition = message->partition;
+    }
+    return at;
+}
+
+static void back_off(kfe_hold *hold, int64_t offset)
+{
+    bool again = hold->backoff_ms > 0 && hold->offset == offset;
+    hold->backoff_ms = again ? 2 * hold->backoff_ms : KFE_BACKOFF_MIN_MS;
+    if (hold->backoff_ms > KFE_BACKOFF_MAX_MS)
+        hold->backoff_ms = KFE_BACKOFF_MAX_MS;
+    hold->due_ms = kfe_clock_ms() + hold->backoff_ms;
+}
+
+kfe_error kfe_holds_add(kfe_holds *holds, const rd_kafka_message_t *message, bool retry)
+{
+    rd_kafka_resp_err_t err = stop_at(holds->rk, message);
+    kfe_hold *hold = *find_or_add(holds, message);
+    if (hold == NULL)
+        return kfe_fail(KFE_E_MEMORY, "no memory to remember a paused partition");
+    back_off(hold, message->offset);
+    hold->offset = message->offset;
+    hold->state = retry ? WAITING : STOPPED;
+    hold->sought = !err;
+    return KFE_OK;
+}
+
+/* Revoked in the meantime: another consumer has it, or it comes back from its committed offset. */
+static bool is_assigned(const rd_kafka_topic_partition_list_t *assigned, const kfe_hold *hold)
+{
+    return assigned == NULL ||
+           rd_kafka_topic_partition_list_find(assigned, hold->topic, hold->partition) != NULL;
+}
+
+/* After a seek that failed it stays paused until it is where it should be. */
+static rd_kafka_resp_err_t resume(kfe_holds *holds, kfe_hold *hold)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(hold->topic, hold->partition, hold->offset);
+    rd_kafka_resp_err_t err = hold->sought ? RD_KAFKA_RESP_ERR_NO_ERROR : seek(holds->rk, list);
+    if (!err) {
+        hold->sought = true;
+        err = rd_kafka_resume_partitions(holds->rk, list);
+    }
+    if (!err)
+        err = list->elems[0].err;
+    rd_kafka_topic_partition_list_destroy(list);
+    return err;
+}
+
+static rd_kafka_resp_err_t resume_state(kfe_holds *holds, hold_state state, int64_t now)
+{
+    rd_kafka_topic_partition_list_t *assigned = NULL;
+    if (rd_kafka_assignment(holds->rk, &assigned))
+        assigned = NULL;
+    rd_kafka_resp_err_t first = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (kfe_hold **at = &holds->first; *at != NULL;) {
+        kfe_hold *hold = *at;
+        if (hold->state != state || (state == WAITING && hold->due_ms > now)) {
+            at = &hold->next;
+            continue;
+        }
+        if (!is_assigned(assigned, hold)) {
+            unlink_hold(at);
+            continue;
+        }
+        rd_kafka_resp_err_t err = resume(holds, hold);
+        first = first ? first : err;
+        if (err)
+            hold->due_ms = now + hold->backoff_ms;
+        else
+            hold->state = TRYING;
+        at = &hold->next;
+    }
+    if (assigned != NULL)
+        rd_kafka_topic_partition_list_destroy(assigned);
+    return first;
+}
+
+static int64_t next_due(const kfe_holds *holds)
+{
+    int64_t next = -1;
+    for (const kfe_hold *hold = holds->first; hold != NULL; hold = hold->next) {
+        if (hold->state == WAITING && (next < 0 || hold->due_ms < next))
+            next = hold->due_ms;
+    }
+    return next;
+}
+
+int64_t kfe_holds_resume_due(kfe_holds *holds)
+{
+    int64_t next = next_due(holds);
+    if (next < 0)
+        return -1;
+    int64_t now = kfe_clock_ms();
+    if (next <= now) {
+        resume_state(holds, WAITING, now);
+        next = next_due(holds);
+    }
+    return next < 0 ? -1 : next > now ? next - now : 0;
+}
+
+rd_kafka_resp_err_t kfe_holds_resume_stopped(kfe_holds *holds)
+{
+    return resume_state(holds, STOPPED, 0);
+}

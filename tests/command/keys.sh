@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Does `kfe keys` lead a key through its life, in a file and in a token?
+. "$(dirname "$0")/lib.sh"
+
+# state NAME VERSION: its state in the list in `out`
+state() { awk -v n="$1" -v v="$2" '$1 == n && $2 == v { print $3 }' out; }
+is() {
+    run 0 kfe keys list -F kfe.conf
+    [ "$(state "$1" "$2")" = "$3" ] || fail "$1@$2 is \"$(state "$1" "$2")\", not $3"
+}
+
+life() {
+    run 0 kfe keys create orders -F kfe.conf
+    has out "orders@1 active"
+    is orders 1 active
+    run 1 kfe keys create orders -F kfe.conf
+    has err KFE_E_
+    run 0 kfe keys rotate orders -F kfe.conf
+    has out "orders@2 active"
+    is orders 2 active
+    run 1 kfe keys rotate missing -F kfe.conf
+    has err KFE_E_KEY_UNKNOWN
+    run 0 kfe keys retire orders@1 -F kfe.conf
+    has out "orders@1 decrypt-only"
+    is orders 1 decrypt-only
+    is orders 2 active
+
+    # Destroying wants a yes; without a terminal there is only --yes.
+    run 1 setsid kfe keys destroy orders@1 -F kfe.conf </dev/null
+    has err "not confirmed"
+    is orders 1 decrypt-only
+    run 0 kfe keys destroy orders 1 --yes -F kfe.conf
+    has out "orders@1 destroyed"
+    is orders 1 destroyed
+    is orders 2 active
+
+    run 1 kfe keys retire orders@9 -F kfe.conf
+    has err KFE_E_KEY_UNKNOWN
+}
+
+arguments() {
+    for action in retire destroy; do
+        for bad in orders orders@ orders@0 orders@01 orders@x orders@4294967296 @1; do
+            run 1 kfe keys $action $bad --yes -F kfe.conf
+            has err KFE_E_
+        done
+        run 1 kfe keys $action --yes -F kfe.conf
+        run 1 kfe keys $action orders 2 3 --yes -F kfe.conf
+        run 1 kfe keys $action orders@2 2 3 --yes -F kfe.conf
+    done
+    run 1 kfe keys -F kfe.conf
+    run 1 kfe keys make orders -F kfe.conf
+    run 1 kfe keys create -F kfe.conf
+    run 1 kfe keys create a b -F kfe.conf
+    run 1 kfe keys create "" -F kfe.conf
+    run 1 kfe keys create "$(printf 'a\nb')" -F kfe.conf
+    run 1 kfe keys create "$(printf '%300s' x)" -F kfe.conf
+    run 1 kfe keys list orders -F kfe.conf
+    run 1 kfe keys list
+    has err encryption.keyprovider.class
+    is orders 2 active
+}
+
+cat >kfe.conf <<END
+encryption.keyprovider.class=file
+encryption.keyprovider.file.path=$dir/keys.json
+END
+life
+arguments
+# A name may hold an @ itself.
+run 0 kfe keys create team@orders -F kfe.conf
+run 0 kfe keys retire team@orders@1 -F kfe.conf
+is team@orders 1 decrypt-only
+# The file that KFE_CONFIG names is read when there is no -F.
+run 0 env KFE_CONFIG=kfe.conf kfe keys list
+has out team@orders
+
+[ "${2:-}" = pkcs11 ] || exit 0
+module=$(ls /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so 2>/dev/null | head -1)
+[ -n "$module" ] || skip "SoftHSM is not installed"
+mkdir tokens
+export SOFTHSM2_CONF=$dir/softhsm2.conf
+printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n' "$dir/tokens" >softhsm2.conf
+softhsm2-util --init-token --free --label test --so-pin 87654321 --pin 13572468 >/dev/null
+printf 13572468 >pin
+cat >kfe.conf <<END
+encryption.keyprovider.class=pkcs11
+encryption.keyprovider.pkcs11.uri=pkcs11:token=test?module-path=$module
+encryption.keyprovider.pkcs11.pin=file:$dir/pin
+END
+life
+PIN=13572468 run 0 kfe keys list -F kfe.conf -X encryption.keyprovider.pkcs11.pin=env:PIN
+has out orders
+# A PIN is never taken from the command line, nor repeated.
+run 1 kfe keys list -F kfe.conf -X encryption.keyprovider.pkcs11.pin=13572468
+hasnt err 13572468
+PIN=24681357 run 1 kfe keys list -F kfe.conf -X encryption.keyprovider.pkcs11.pin=env:PIN
+has err KFE_E_CREDENTIALS
+hasnt err 24681357
+# Without the option it is asked on the terminal; there is none here.
+grep -v pin kfe.conf >nopin.conf
+run 1 setsid kfe keys list -F nopin.conf </dev/null
+has err KFE_E_

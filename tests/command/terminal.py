@@ -1,0 +1,121 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Are secrets asked on the terminal without echo, and is destroying confirmed there?
+
+terminal.py BIN: runs kfe on a pseudo-terminal of its own."""
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+KFE = os.path.join(sys.argv[1], "kfe")
+LIMIT = 30
+
+
+def check(condition, what, seen=b""):
+    if not condition:
+        print("FAILED:", what, "\n", seen.decode(errors="replace"))
+        sys.exit(1)
+
+
+def on_terminal(args, dialogue):
+    """Answers each question; returns exit code and all that the terminal showed."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(KFE, [KFE] + args)
+    shown, end = b"", time.monotonic() + LIMIT
+    for question, answer, hidden in dialogue:
+        while question not in shown:
+            check(time.monotonic() < end and read(fd, end) is not None, "no question", shown)
+            shown = read.seen
+        if hidden:  # the question may be seen before the echo is off
+            while termios.tcgetattr(fd)[3] & termios.ECHO:
+                check(time.monotonic() < end, "echo is never off", shown)
+        os.write(fd, answer)
+    while read(fd, end) is not None:
+        check(time.monotonic() < end, "it does not end", read.seen)
+    shown, read.seen = read.seen, b""
+    _, status = os.waitpid(pid, 0)
+    os.close(fd)
+    return os.waitstatus_to_exitcode(status), shown
+
+
+def read(fd, end):
+    """More output into read.seen; None at the end."""
+    if select.select([fd], [], [], max(0, end - time.monotonic()))[0]:
+        try:
+            more = os.read(fd, 4096)
+        except OSError:  # Linux' way to say that nobody has the other side open
+            more = b""
+        if not more:
+            return None
+        read.seen += more
+    return read.seen
+
+
+read.seen = b""
+
+
+def keys(*args):
+    return subprocess.run([KFE, "keys", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=LIMIT)
+
+
+def destroying(folder):
+    conf = os.path.join(folder, "kfe.conf")
+    with open(conf, "w") as f:
+        f.write("encryption.keyprovider.class=file\n"
+                f"encryption.keyprovider.file.path={folder}/keys.json\n")
+    check(keys("create", "orders", "-F", conf).returncode == 0, "create")
+    args = ["keys", "destroy", "orders@1", "-F", conf]
+    for answer in (b"no\n", b"y\n", b"\n", b"yesno\n", b"yes, really\n"):
+        code, shown = on_terminal(args, [(b"Type yes:", answer, False)])
+        check(code == 1 and b"not confirmed" in shown, "destroyed without a yes", shown)
+    check(b"destroyed" not in keys("list", "-F", conf).stdout, "destroyed all the same")
+    code, shown = on_terminal(args, [(b"Type yes:", b"yes\n", False)])
+    check(code == 0 and b"orders@1 destroyed" in shown, "a yes does not destroy", shown)
+
+
+def asking_pin(folder):
+    module = next((p for p in ("/usr/lib/softhsm/libsofthsm2.so",
+                               "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+                               "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so")
+                   if os.path.exists(p)), None)
+    if module is None:
+        print("skipped: SoftHSM is not installed")
+        sys.exit(77)
+    os.mkdir(os.path.join(folder, "tokens"))
+    os.environ["SOFTHSM2_CONF"] = os.path.join(folder, "softhsm2.conf")
+    with open(os.environ["SOFTHSM2_CONF"], "w") as f:
+        f.write(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\n")
+    subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "test", "--so-pin",
+                    "87654321", "--pin", "13572468"], check=True, stdout=subprocess.DEVNULL)
+    args = ["keys", "create", "orders", "-X", "encryption.keyprovider.class=pkcs11", "-X",
+            f"encryption.keyprovider.pkcs11.uri=pkcs11:token=test?module-path={module}"]
+    code, shown = on_terminal(args, [(b"PIN (", b"00000000\n", True)])
+    check(code == 1 and b"KFE_E_CREDENTIALS" in shown, "a wrong PIN is not refused", shown)
+    check(b"00000000" not in shown, "the PIN is shown", shown)
+    code, shown = on_terminal(args, [(b"PIN (", b"13572468\n", True)])
+    check(code == 0 and b"orders@1 active" in shown, "the right PIN does not do", shown)
+    check(b"13572468" not in shown, "the PIN is shown", shown)
+
+
+def main():
+    os.environ.pop("KFE_CONFIG", None)
+    os.umask(0o077)
+    folder = tempfile.mkdtemp(prefix="kfe-command.")
+    try:
+        destroying(folder)
+        if sys.argv[2:] == ["pkcs11"]:
+            asking_pin(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+main()

@@ -70,8 +70,8 @@ kfe_error kfe_conf_producer_read(rd_kafka_conf_t *conf, bool allow_compression,
     out->partitioner_cb = (kfe_partitioner_fn *)read_pointer(conf, "partitioner_cb");
     if (!read_text(conf, "partitioner", out->partitioner, sizeof(out->partitioner)))
         strncpy(out->partitioner, "consistent_random", sizeof(out->partitioner) - 1);
-    if (!read_text(conf, "sticky.partitioning.linger.ms", out->linger, sizeof(out->linger)))
-        strncpy(out->linger, "0", sizeof(out->linger) - 1);
+    if (kfe_partitioner_hashes_null(out->partitioner_cb, out->partitioner))
+        read_text(conf, "sticky.partitioning.linger.ms", out->linger, sizeof(out->linger));
     return KFE_OK;
 }
 
@@ -95,7 +95,7 @@ kfe_error kfe_conf_producer_install(rd_kafka_conf_t *conf, const kfe_conf_produc
                                     kfe_delivery_fn *delivery, kfe_partitioner_fn *partitioner)
 {
     kfe_error err = install_partitioner(conf, partitioner);
-    if (!err && was->partitioner_cb == NULL && kfe_partitioner_hashes_null(was->partitioner))
+    if (!err && was->linger[0] != '\0')
         err = write_text(conf, "sticky.partitioning.linger.ms", "0");
     if (!err && was->delivery != NULL) {
         rd_kafka_conf_set_dr_msg_cb(conf, delivery);
@@ -114,9 +114,18 @@ void kfe_conf_producer_restore(rd_kafka_conf_t *conf, const kfe_conf_producer *w
     if (topic != NULL)
         rd_kafka_topic_conf_set_partitioner_cb(topic, was->partitioner_cb);
     rd_kafka_conf_set_dr_msg_cb(conf, was->delivery);
-    rd_kafka_conf_set(conf, "sticky.partitioning.linger.ms", was->linger, NULL, 0);
+    if (was->linger[0] != '\0')
+        rd_kafka_conf_set(conf, "sticky.partitioning.linger.ms", was->linger, NULL, 0);
     rd_kafka_conf_set(conf, "delivery.report.only.error", was->only_error ? "true" : "false", NULL,
                       0);
+}
+
+int kfe_conf_linger_ms(const rd_kafka_conf_t *conf)
+{
+    char text[16];
+    return read_text(conf, "sticky.partitioning.linger.ms", text, sizeof(text))
+               ? (int)strtol(text, NULL, 10)
+               : 0;
 }
 
 kfe_error kfe_conf_consumer_install(rd_kafka_conf_t *conf, bool *stores)

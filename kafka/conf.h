@@ -17,7 +17,7 @@ typedef struct {
     bool only_error;           /* delivery.report.only.error */
     kfe_partitioner_fn *partitioner_cb;
     char partitioner[32]; /* the property; meant when partitioner_cb is NULL */
-    char linger[16];      /* sticky.partitioning.linger.ms as it was */
+    char linger[16];      /* sticky.partitioning.linger.ms as it was, where we change it */
 } kfe_conf_producer;
 
 /* KFE_E_CONFIG for what cannot go with sealing: the old dr_cb, delivery reports as events, and
@@ -29,6 +29,10 @@ kfe_error kfe_conf_producer_read(rd_kafka_conf_t *conf, bool allow_compression,
 kfe_error kfe_conf_producer_install(rd_kafka_conf_t *conf, const kfe_conf_producer *was,
                                     kfe_delivery_fn *delivery, kfe_partitioner_fn *partitioner);
 void kfe_conf_producer_restore(rd_kafka_conf_t *conf, const kfe_conf_producer *was);
+
+/* sticky.partitioning.linger.ms of a running client: its default follows from linger.ms and is set
+ * when the client is made. */
+int kfe_conf_linger_ms(const rd_kafka_conf_t *conf);
 
 /* Turns enable.auto.offset.store off and tells whether it was on: we store offsets then. */
 kfe_error kfe_conf_consumer_install(rd_kafka_conf_t *conf, bool *stores);

@@ -103,6 +103,12 @@ rd_kafka_resp_err_t kfe_consumer_retry(kfe_consumer *consumer)
 
 /* ---- Opening ------------------------------------------------------------------------ */
 
+/* Which may turn up before what lies in front of it is read again. */
+static bool is_end(const rd_kafka_message_t *message)
+{
+    return message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && message->rkt != NULL;
+}
+
 /* Messages with `err` set are librdkafka's own and no records. */
 static bool is_record(const rd_kafka_message_t *message)
 {
@@ -132,7 +138,8 @@ static kfe_error view_all(kfe_scratch *scratch, rd_kafka_message_t *const *messa
     return KFE_OK;
 }
 
-/* KFE_OK: scratch->records[i].error tells each one's own. *failed: how many have one. */
+/* KFE_OK: scratch->records[i].error tells what became of each. *failed: how many have one.
+ * KFE_E_MEMORY: there was no room for records at all. */
 static kfe_error open_all(kfe_consumer *c, rd_kafka_message_t *const *messages, size_t n,
                           size_t *failed)
 {
@@ -145,12 +152,13 @@ static kfe_error open_all(kfe_consumer *c, rd_kafka_message_t *const *messages, 
     size_t space = kfe_open_space(scratch->records, count, KFE_IN_PLACE);
     err = kfe_scratch_space(scratch, space);
     if (err)
-        return err;
-    err = kfe_open(c->setup.engine, scratch->records, scratch->records, count, scratch->space,
-                   space, KFE_IN_PLACE);
-    for (size_t i = 0; i < count; i++)
+        kfe_scratch_refuse(scratch, count, err);
+    else
+        err = kfe_open(c->setup.engine, scratch->records, scratch->records, count, scratch->space,
+                       space, KFE_IN_PLACE);
+    for (size_t i = 0; err && i < count; i++)
         *failed += scratch->records[i].error != KFE_OK;
-    return *failed < count ? KFE_OK : err;
+    return KFE_OK;
 }
 
 /* ---- One message's fate ------------------------------------------------------------- */
@@ -196,26 +204,30 @@ static bool settle(kfe_consumer *c, rd_kafka_message_t *message, kfe_error error
         advance(c, done, message);
         return true;
     }
-    if (fate == KFE_FATE_RETRY && !kfe_holds_add(&c->holds, message, true))
+    bool again = false;
+    bool waits =
+        fate == KFE_FATE_RETRY && kfe_holds_add(&c->holds, message, true, &again) == KFE_OK;
+    if (!again)
+        tell(c, message, error, detail);
+    if (waits)
         return false;
-    tell(c, message, error, detail);
     if (fate == KFE_FATE_REFUSE && c->skips) {
         advance(c, done, message);
         store(c, done);
         return false;
     }
     /* Out of memory here leaves the partition paused all the same, and the error comes out. */
-    if (fate != KFE_FATE_RETRY && kfe_holds_add(&c->holds, message, false))
+    if (fate != KFE_FATE_RETRY && kfe_holds_add(&c->holds, message, false, &again))
         error = KFE_E_MEMORY;
     kfe_message_refuse(message, error);
     return true;
 }
 
 /* Settles all in order; what follows a held record of its partition is dropped, as it comes again.
- * Returns how many are left, at the front. The line of this thread's last error is only certain
- * to be about a record that failed alone. */
+ * Returns how many are left, at the front. `no_room`: there are no records. The line of this
+ * thread's last error is only certain to be about a record that failed alone. */
 static size_t settle_all(kfe_consumer *c, rd_kafka_message_t **messages, size_t n,
-                         kfe_error call_err, size_t failed)
+                         kfe_error no_room, size_t failed)
 {
     const kfe_header *stored = c->scratch.headers;
     const kfe_record *record = c->scratch.records;
@@ -224,20 +236,24 @@ static size_t settle_all(kfe_consumer *c, rd_kafka_message_t **messages, size_t 
     for (size_t i = 0; i < n; i++) {
         rd_kafka_message_t *message = messages[i];
         if (!is_record(message)) {
-            messages[kept++] = message;
+            if (is_end(message) && kfe_holds_has(&c->holds, message))
+                rd_kafka_message_destroy(message);
+            else
+                messages[kept++] = message;
             continue;
         }
         size_t n_stored = 0;
         kfe_error parse_err = kfe_message_count_headers(message, &n_stored);
-        kfe_error error = call_err ? call_err : parse_err ? parse_err : record->error;
+        kfe_error error = no_room ? no_room : parse_err ? parse_err : record->error;
         bool keep = false;
         if (!kfe_holds_has(&c->holds, message)) {
             if (!error)
                 error = kfe_message_apply(message, stored, n_stored, record);
-            const char *detail = failed > 1 ? kfe_resp_text(error) : kfe_error_detail();
+            const char *detail = failed > 1 ? kfe_resp_detail(error) : kfe_error_detail();
             keep = settle(c, message, error, detail, &done);
         }
-        if (!call_err) {
+        if (!no_room) {
+            kfe_scratch_wipe_key(&c->scratch, record);
             stored += n_stored;
             record++;
         }
@@ -255,7 +271,7 @@ static size_t settle_all(kfe_consumer *c, rd_kafka_message_t **messages, size_t 
 static size_t open_batch(kfe_consumer *c, rd_kafka_message_t **messages, size_t n)
 {
     for (size_t i = 0; i < n && c->holds.first != NULL; i++) {
-        if (is_record(messages[i]))
+        if (is_record(messages[i]) || is_end(messages[i]))
             kfe_holds_resumed(&c->holds, messages[i]);
     }
     size_t failed = 0;

@@ -12,12 +12,14 @@ typedef enum {
     WAITING, /* paused, resumed when due */
     STOPPED, /* paused, resumed when asked to */
     TRYING,  /* resumed; kept for its backoff until the partition makes headway */
+    REVOKED, /* not ours any more; kept until what was polled before is through */
 } hold_state;
 
 struct kfe_hold {
     kfe_hold *next;
     hold_state state;
     bool sought; /* the position is at `offset` */
+    bool waited; /* it was held at `offset` for a retry */
     int backoff_ms;
     int64_t due_ms, offset;
     int32_t partition;
@@ -92,15 +94,30 @@ static rd_kafka_resp_err_t seek(rd_kafka_t *rk, rd_kafka_topic_partition_list_t 
     return err;
 }
 
-/* In this order: a pause goes by how far the application has come. */
-static rd_kafka_resp_err_t stop_at(rd_kafka_t *rk, const rd_kafka_message_t *message)
+static bool is_assigned(rd_kafka_t *rk, const char *topic, int32_t partition)
 {
-    rd_kafka_topic_partition_list_t *list =
-        list_of(rd_kafka_topic_name(message->rkt), message->partition, message->offset);
+    rd_kafka_topic_partition_list_t *assigned = NULL;
+    if (rd_kafka_assignment(rk, &assigned) || assigned == NULL)
+        return true;
+    bool found = rd_kafka_topic_partition_list_find(assigned, topic, partition) != NULL;
+    rd_kafka_topic_partition_list_destroy(assigned);
+    return found;
+}
+
+typedef enum { AT_RECORD, NOT_SOUGHT, NOT_OURS } stop_result;
+
+/* In this order: a pause goes by how far the application has come; and whoever revokes the
+ * partition after the pause resumes it. */
+static stop_result stop_at(rd_kafka_t *rk, const rd_kafka_message_t *message)
+{
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    rd_kafka_topic_partition_list_t *list = list_of(topic, message->partition, message->offset);
     rd_kafka_pause_partitions(rk, list);
-    rd_kafka_resp_err_t err = seek(rk, list);
+    stop_result result = NOT_OURS;
+    if (is_assigned(rk, topic, message->partition))
+        result = seek(rk, list) ? NOT_SOUGHT : AT_RECORD;
     rd_kafka_topic_partition_list_destroy(list);
-    return err;
+    return result;
 }
 
 static kfe_hold **find_or_add(kfe_holds *holds, const rd_kafka_message_t *message)
@@ -127,24 +144,40 @@ static void back_off(kfe_hold *hold, int64_t offset)
     hold->due_ms = kfe_clock_ms() + hold->backoff_ms;
 }
 
-kfe_error kfe_holds_add(kfe_holds *holds, const rd_kafka_message_t *message, bool retry)
+kfe_error kfe_holds_add(kfe_holds *holds, const rd_kafka_message_t *message, bool retry,
+                        bool *again)
 {
-    rd_kafka_resp_err_t err = stop_at(holds->rk, message);
+    *again = false;
+    stop_result stopped = stop_at(holds->rk, message);
     kfe_hold *hold = *find_or_add(holds, message);
     if (hold == NULL)
         return kfe_fail(KFE_E_MEMORY, "no memory to remember a paused partition");
+    *again = hold->waited && hold->offset == message->offset;
     back_off(hold, message->offset);
     hold->offset = message->offset;
-    hold->state = retry ? WAITING : STOPPED;
-    hold->sought = !err;
+    hold->waited = retry;
+    hold->state = stopped == NOT_OURS ? REVOKED : retry ? WAITING : STOPPED;
+    hold->sought = stopped == AT_RECORD;
     return KFE_OK;
 }
 
-/* Revoked in the meantime: another consumer has it, or it comes back from its committed offset. */
-static bool is_assigned(const rd_kafka_topic_partition_list_t *assigned, const kfe_hold *hold)
+/* Another consumer has the partition, or it comes back from its committed offset. */
+static void let_go(kfe_holds *holds, kfe_hold **at)
 {
-    return assigned == NULL ||
-           rd_kafka_topic_partition_list_find(assigned, hold->topic, hold->partition) != NULL;
+    rd_kafka_topic_partition_list_t *list = list_of((*at)->topic, (*at)->partition, 0);
+    rd_kafka_resume_partitions(holds->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    unlink_hold(at);
+}
+
+static void let_revoked_go(kfe_holds *holds)
+{
+    for (kfe_hold **at = &holds->first; *at != NULL;) {
+        if ((*at)->state == REVOKED)
+            let_go(holds, at);
+        else
+            at = &(*at)->next;
+    }
 }
 
 /* After a seek that failed it stays paused until it is where it should be. */
@@ -164,9 +197,6 @@ static rd_kafka_resp_err_t resume(kfe_holds *holds, kfe_hold *hold)
 
 static rd_kafka_resp_err_t resume_state(kfe_holds *holds, hold_state state, int64_t now)
 {
-    rd_kafka_topic_partition_list_t *assigned = NULL;
-    if (rd_kafka_assignment(holds->rk, &assigned))
-        assigned = NULL;
     rd_kafka_resp_err_t first = RD_KAFKA_RESP_ERR_NO_ERROR;
     for (kfe_hold **at = &holds->first; *at != NULL;) {
         kfe_hold *hold = *at;
@@ -174,8 +204,8 @@ static rd_kafka_resp_err_t resume_state(kfe_holds *holds, hold_state state, int6
             at = &hold->next;
             continue;
         }
-        if (!is_assigned(assigned, hold)) {
-            unlink_hold(at);
+        if (!is_assigned(holds->rk, hold->topic, hold->partition)) {
+            let_go(holds, at);
             continue;
         }
         rd_kafka_resp_err_t err = resume(holds, hold);
@@ -186,8 +216,6 @@ static rd_kafka_resp_err_t resume_state(kfe_holds *holds, hold_state state, int6
             hold->state = TRYING;
         at = &hold->next;
     }
-    if (assigned != NULL)
-        rd_kafka_topic_partition_list_destroy(assigned);
     return first;
 }
 
@@ -203,6 +231,7 @@ static int64_t next_due(const kfe_holds *holds)
 
 int64_t kfe_holds_resume_due(kfe_holds *holds)
 {
+    let_revoked_go(holds);
     int64_t next = next_due(holds);
     if (next < 0)
         return -1;

@@ -25,11 +25,13 @@ void kfe_holds_wipe(kfe_holds *holds); /* resumes nothing */
 
 /* Pauses the message's partition at the message. `retry`: kfe_holds_resume_due() resumes it after
  * a time that doubles while the partition makes no headway; else kfe_holds_resume_stopped() does.
- * One that is not assigned any more by then is let go. KFE_E_MEMORY: it is paused at the message,
- * but only the application can resume it. */
-kfe_error kfe_holds_add(kfe_holds *holds, const rd_kafka_message_t *message, bool retry);
+ * One that is not assigned any more, now or by then, is let go: librdkafka would remember the pause
+ * until the partition comes back. *again: the same record was held for a retry before.
+ * KFE_E_MEMORY: it is paused at the message, but only the application can resume it. */
+kfe_error kfe_holds_add(kfe_holds *holds, const rd_kafka_message_t *message, bool retry,
+                        bool *again);
 
-/* A message of the partition came, so the application resumed it. */
+/* A message of the partition came, or its end, so the application resumed it. */
 void kfe_holds_resumed(kfe_holds *holds, const rd_kafka_message_t *message);
 
 /* True while the message's partition is held. */

@@ -120,7 +120,9 @@ static kfe_error apply_headers(rd_kafka_message_t *message, const kfe_header *st
         return KFE_OK;
     if (!any_sealed(opened) && only_kfe_removed(stored, n_stored, opened)) {
         rd_kafka_header_remove(headers_of(message), "kfe");
-        return KFE_OK;
+        /* A name that goes on behind a NUL only looks like it. */
+        if (kfe_headers_count(headers_of(message)) == opened->n_headers)
+            return KFE_OK;
     }
     rd_kafka_headers_t *list = rd_kafka_headers_new(n_stored);
     kfe_error err = rebuild(stored, n_stored, opened, list);

@@ -30,24 +30,31 @@ static const named *find(const char *name)
     return NULL;
 }
 
-bool kfe_partitioner_hashes_null(const char *name)
+bool kfe_partitioner_hashes_null(kfe_partitioner_fn *callback, const char *name)
 {
-    const named *found = find(name);
+    for (size_t i = 0; callback != NULL && i < sizeof(all) / sizeof(all[0]); i++) {
+        if (all[i].choose == callback)
+            return all[i].hashes_null;
+    }
+    const named *found = callback == NULL ? find(name) : NULL;
     return found != NULL && found->hashes_null;
 }
 
-kfe_error kfe_partitioner_init(kfe_partitioner *out, kfe_partitioner_fn *callback, const char *name,
-                               int linger_ms)
+kfe_error kfe_partitioner_init(kfe_partitioner *out, kfe_partitioner_fn *callback, const char *name)
 {
     memset(out, 0, sizeof(*out));
     const named *found = find(name);
     if (callback == NULL && found == NULL)
         return kfe_fail(KFE_E_CONFIG, "partitioner '%s' is none that kfe knows", name);
     out->choose = callback != NULL ? callback : found->choose;
-    if (out->choose == rd_kafka_msg_partitioner_consistent_random)
-        out->linger_ms = linger_ms;
     pthread_mutex_init(&out->lock, NULL);
     return KFE_OK;
+}
+
+void kfe_partitioner_set_linger(kfe_partitioner *partitioner, int linger_ms)
+{
+    if (partitioner->choose == rd_kafka_msg_partitioner_consistent_random)
+        partitioner->linger_ms = linger_ms;
 }
 
 void kfe_partitioner_wipe(kfe_partitioner *partitioner)

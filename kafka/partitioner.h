@@ -31,12 +31,15 @@ typedef struct {
 } kfe_partitioner;
 
 /* `callback`: the application's own, or NULL: the one called `name`. KFE_E_CONFIG: unknown name. */
-kfe_error kfe_partitioner_init(kfe_partitioner *out, kfe_partitioner_fn *callback, const char *name,
-                               int linger_ms);
+kfe_error kfe_partitioner_init(kfe_partitioner *out, kfe_partitioner_fn *callback,
+                               const char *name);
+/* sticky.partitioning.linger.ms, before the first run; 0 until then. */
+void kfe_partitioner_set_linger(kfe_partitioner *partitioner, int linger_ms);
 void kfe_partitioner_wipe(kfe_partitioner *partitioner);
 
-/* True for consistent, murmur2 and fnv1a: a null key is hashed, never sticky or random. */
-bool kfe_partitioner_hashes_null(const char *name);
+/* True for consistent, murmur2 and fnv1a, by name or as the callback: a null key is hashed, never
+ * sticky or random. */
+bool kfe_partitioner_hashes_null(kfe_partitioner_fn *callback, const char *name);
 
 /* To be called within a librdkafka partitioner callback, with what that was given. Thread-safe. */
 int32_t kfe_partitioner_run(kfe_partitioner *partitioner, const rd_kafka_topic_t *topic,

@@ -32,7 +32,7 @@ static int32_t on_partition(const rd_kafka_topic_t *topic, const void *key, size
                             int32_t count, void *topic_opaque, void *opaque)
 {
     const kfe_block *block = opaque;
-    if (block == NULL)
+    if (block == NULL) /* not by kfe_produce() */
         return rd_kafka_msg_partitioner_consistent_random(topic, key, len, count, topic_opaque,
                                                           opaque);
     return kfe_partitioner_run(&block->producer->partitioner, topic, block->key, count,
@@ -86,9 +86,19 @@ static rd_kafka_resp_err_t on_acknowledgement(rd_kafka_t *rk, rd_kafka_message_t
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* True while this thread makes a producer that is to hear of acknowledgements. An interceptor
- * cannot be taken off a conf again; on a client that is not ours it does nothing. */
-static _Thread_local bool starting;
+/* Whatever else the application produces on the handle has an opaque that is no block. */
+static rd_kafka_resp_err_t on_send(rd_kafka_t *rk, rd_kafka_message_t *message, void *opaque)
+{
+    (void)rk;
+    (void)opaque;
+    if (message->_private != enqueuing)
+        message->_private = NULL;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* The producer that this thread is making. An interceptor cannot be taken off a conf again; on a
+ * client that is not ours it does nothing. */
+static _Thread_local const kfe_producer *starting;
 
 static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque,
                                   char *errstr, size_t errstr_size)
@@ -97,9 +107,13 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, v
     (void)opaque;
     (void)errstr;
     (void)errstr_size;
-    if (!starting)
+    if (starting == NULL)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
-    starting = false;
+    bool reports = starting->conf.delivery != NULL;
+    starting = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_interceptor_add_on_send(rk, "kfe-producer", on_send, NULL);
+    if (err || reports)
+        return err;
     return rd_kafka_interceptor_add_on_acknowledgement(rk, "kfe-producer", on_acknowledgement,
                                                        NULL);
 }
@@ -118,20 +132,20 @@ static kfe_error add_on_new(rd_kafka_conf_t *conf)
 
 static kfe_error start(kfe_producer *p, rd_kafka_conf_t *conf)
 {
-    bool reports = p->conf.delivery != NULL;
-    kfe_error err = reports ? KFE_OK : add_on_new(conf);
+    kfe_error err = add_on_new(conf);
     if (!err)
         err = kfe_conf_producer_install(conf, &p->conf, on_delivery, on_partition);
     if (err)
         return err;
     char errstr[256] = "";
-    starting = !reports;
+    starting = p;
     p->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof(errstr));
-    starting = false;
+    starting = NULL;
     if (p->rk == NULL) {
         kfe_conf_producer_restore(conf, &p->conf);
         return kfe_fail(KFE_E_CONFIG, "librdkafka: %s", errstr);
     }
+    kfe_partitioner_set_linger(&p->partitioner, kfe_conf_linger_ms(rd_kafka_conf(p->rk)));
     return KFE_OK;
 }
 
@@ -143,8 +157,7 @@ static kfe_error open_parts(kfe_producer *p, rd_kafka_conf_t *conf, const kfe_co
     bool compression = kfe_config_flag(p->setup.config, "encryption.allow.compression");
     err = kfe_conf_producer_read(conf, compression, &p->conf);
     if (!err)
-        err = kfe_partitioner_init(&p->partitioner, p->conf.partitioner_cb, p->conf.partitioner,
-                                   (int)strtol(p->conf.linger, NULL, 10));
+        err = kfe_partitioner_init(&p->partitioner, p->conf.partitioner_cb, p->conf.partitioner);
     if (err)
         return err;
     err = start(p, conf);
@@ -301,7 +314,7 @@ static void view(const kfe_message *message, kfe_header *headers, kfe_record *ou
     };
 }
 
-/* Afterwards scratch->records[i] is sealed, or has an error. */
+/* KFE_OK: scratch->records[i] is sealed, or has an error. KFE_E_MEMORY: there are no records. */
 static kfe_error seal(kfe_producer *p, kfe_scratch *scratch, const kfe_message *messages, size_t n)
 {
     size_t n_headers = 0;
@@ -318,15 +331,12 @@ static kfe_error seal(kfe_producer *p, kfe_scratch *scratch, const kfe_message *
     }
     size_t space = kfe_seal_space(scratch->records, n, 0);
     err = kfe_scratch_space(scratch, space);
-    if (err)
-        return err;
-    err =
-        kfe_seal(p->setup.engine, scratch->records, scratch->records, n, scratch->space, space, 0);
-    for (size_t i = 0; i < n; i++) {
-        if (!scratch->records[i].error)
-            return KFE_OK; /* each record tells its own */
-    }
-    return err;
+    if (!err)
+        err = kfe_seal(p->setup.engine, scratch->records, scratch->records, n, scratch->space,
+                       space, 0);
+    else
+        kfe_scratch_refuse(scratch, n, err);
+    return KFE_OK;
 }
 
 /* Returns how many were enqueued. As with rd_kafka_produce_batch(), a full queue is the end for all

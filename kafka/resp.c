@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kafka/resp.h"
 
+#include <string.h>
+
 typedef struct {
     kfe_error code;
     kfe_fate fate;
@@ -49,6 +51,12 @@ static const verdict *verdict_on(kfe_error error)
 const char *kfe_resp_text(kfe_error error)
 {
     return verdict_on(error)->text;
+}
+
+const char *kfe_resp_detail(kfe_error error)
+{
+    const char *text = kfe_resp_text(error), *colon = strstr(text, ": ");
+    return colon != NULL ? colon + 2 : text;
 }
 
 kfe_error kfe_resp_code(const void *text)

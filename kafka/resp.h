@@ -10,6 +10,8 @@
 
 /* The line that a refused message shows as its error: static storage, one per code, never NULL. */
 const char *kfe_resp_text(kfe_error error);
+/* The same without the code's name in front. */
+const char *kfe_resp_detail(kfe_error error);
 
 /* The code whose line this very pointer is; KFE_OK for any other pointer. */
 kfe_error kfe_resp_code(const void *text);

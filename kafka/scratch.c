@@ -4,7 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <kfe/config.h>
+
 enum { KEEP_MAX = 16 << 20 }; /* bytes of space that a waiting scratch may hold */
+
+static void release(void *block, size_t n)
+{
+    if (block != NULL)
+        kfe_wipe(block, n);
+    free(block);
+}
 
 static kfe_error grow(void **block, size_t *have, size_t want, size_t size)
 {
@@ -14,7 +23,7 @@ static kfe_error grow(void **block, size_t *have, size_t want, size_t size)
     void *larger = count > SIZE_MAX / size ? NULL : malloc(count * size);
     if (larger == NULL)
         return kfe_fail(KFE_E_MEMORY, "no memory for a batch of records");
-    free(*block);
+    release(*block, *have * size);
     *block = larger;
     *have = count;
     return KFE_OK;
@@ -35,11 +44,24 @@ kfe_error kfe_scratch_space(kfe_scratch *scratch, size_t n_space)
     return grow((void **)&scratch->space, &scratch->n_space, n_space, 1);
 }
 
+void kfe_scratch_refuse(kfe_scratch *scratch, size_t n, kfe_error error)
+{
+    for (size_t i = 0; i < n; i++)
+        scratch->records[i].error = error;
+}
+
+void kfe_scratch_wipe_key(kfe_scratch *scratch, const kfe_record *record)
+{
+    size_t at = (uintptr_t)record->key.data - (uintptr_t)scratch->space;
+    if (record->key.data != NULL && at < scratch->n_space)
+        kfe_wipe(scratch->space + at, record->key.len);
+}
+
 void kfe_scratch_wipe(kfe_scratch *scratch)
 {
-    free(scratch->records);
-    free(scratch->headers);
-    free(scratch->space);
+    release(scratch->records, scratch->n_records * sizeof(*scratch->records));
+    release(scratch->headers, scratch->n_headers * sizeof(*scratch->headers));
+    release(scratch->space, scratch->n_space);
     memset(scratch, 0, sizeof(*scratch));
 }
 

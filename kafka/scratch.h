@@ -3,7 +3,7 @@
 #define KFE_KAFKA_SCRATCH_H
 
 /* Working memory of one kfe_seal() or kfe_open() call. It keeps its size between calls, so that
- * a steady stream allocates nothing. */
+ * a steady stream allocates nothing. No memory is given back unwiped. */
 
 #include <pthread.h>
 
@@ -20,6 +20,10 @@ typedef struct kfe_scratch {
 /* Room for at least so many. KFE_E_MEMORY: it is as before. Contents do not survive. */
 kfe_error kfe_scratch_arrays(kfe_scratch *scratch, size_t n_records, size_t n_headers);
 kfe_error kfe_scratch_space(kfe_scratch *scratch, size_t n_space);
+/* Sets the error of each of the first n records. */
+void kfe_scratch_refuse(kfe_scratch *scratch, size_t n, kfe_error error);
+/* Wipes of the space what the record's key has there: a deterministic key that was opened. */
+void kfe_scratch_wipe_key(kfe_scratch *scratch, const kfe_record *record);
 void kfe_scratch_wipe(kfe_scratch *scratch); /* zeroed memory is a valid scratch */
 
 /* Scratches that wait for the next thread. */

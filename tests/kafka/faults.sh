@@ -4,7 +4,7 @@
 # is? Every record with a success report is there and opens; nothing that opens was never produced.
 set -euo pipefail
 PATH=$(realpath "$1"):$PATH
-. "$(dirname "$0")/../broker/broker.sh"
+. "$(dirname "$0")/broker.sh"
 
 dir=$(mktemp -d)
 trap 'broker_stop; rm -rf "$dir"' EXIT
@@ -34,7 +34,7 @@ kfe produce -b "$KFE_BROKER" -F kfe.conf -t killed <input &
 producer=$!
 lines 1 1000000000 >input 2>/dev/null &
 feeder=$!
-for try in $(seq 300); do
+for _ in $(seq 300); do
     [ "$(stored killed)" -lt 2000 ] || break
     sleep 0.1
 done
@@ -60,7 +60,7 @@ kfe produce -b "$KFE_BROKER" -F kfe.conf -t broken -X acks=all -X message.timeou
 producer=$!
 { lines 1 20000; touch half; until [ -e dead ]; do sleep 0.1; done; lines 20001 21000; } >late 2>/dev/null &
 feeder=$!
-for try in $(seq 300); do
+for _ in $(seq 300); do
     [ -e half ] && [ "$(stored broken)" -ge 2000 ] && break
     sleep 0.1
 done

@@ -14,7 +14,7 @@ void rig_init(void)
 {
     broker = getenv("KFE_BROKER");
     if (broker == NULL) {
-        printf("skipped: no KFE_BROKER (run by tests/broker/broker.sh)\n");
+        printf("skipped: no KFE_BROKER (run by tests/kafka/broker.sh)\n");
         exit(77);
     }
     const kit_key keys[] = {{"orders", 1, {1}, NULL}, {"tags", 1, {2}, NULL}};

@@ -3,7 +3,7 @@
 #define TESTS_KAFKA_RIG_H
 
 /* A real broker's other side: topics, producers and consumers of one engine configuration. The
- * broker is the one that KFE_BROKER names (tests/broker/broker.sh); without it a test is skipped.
+ * broker is the one that KFE_BROKER names (tests/kafka/broker.sh); without it a test is skipped.
  */
 
 #include <kfe/kafka.h>

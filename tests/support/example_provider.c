@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/support/example_provider.h"
+#include "tests/support/example_keys.h"
 
-#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,85 +9,10 @@
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
 
-#define EXPORT __attribute__((visibility("default")))
-
 static const char keys_option[] = "encryption.keyprovider.example.keys";
 static const char *const options[] = {keys_option, NULL};
 
-/* ---- Keys --------------------------------------------------------------------------- */
-
-enum { KEYS_MAX = 512 };
-
-struct entry {
-    char name[KFE_NAME_MAX + 1];
-    uint32_t version;
-    kfe_key_state state;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static struct entry entries[KEYS_MAX];
-static size_t n_entries;
-
-/* Both with the lock held. Version 0: the newest that is active. */
-static struct entry *find(const char *name, uint32_t version)
-{
-    struct entry *found = NULL;
-    for (size_t i = 0; i < n_entries; i++) {
-        struct entry *entry = &entries[i];
-        if (strcmp(entry->name, name) != 0)
-            continue;
-        if (version == 0 ? entry->state == KFE_KEY_ACTIVE : entry->version == version)
-            found = entry;
-    }
-    return found;
-}
-
-static uint32_t newest(const char *name)
-{
-    uint32_t version = 0;
-    for (size_t i = 0; i < n_entries; i++)
-        if (strcmp(entries[i].name, name) == 0)
-            version = entries[i].version;
-    return version;
-}
-
-static kfe_error append(const char *name, uint32_t version)
-{
-    kfe_error err = kfe_key_name_check(name);
-    if (err)
-        return err;
-    if (n_entries == KEYS_MAX)
-        return kfe_fail(KFE_E_MEMORY, "the example provider holds %d keys at most", KEYS_MAX);
-    struct entry *entry = &entries[n_entries++];
-    memcpy(entry->name, name, strlen(name) + 1);
-    entry->version = version;
-    entry->state = KFE_KEY_ACTIVE;
-    return KFE_OK;
-}
-
-EXPORT kfe_error kfe_example_add(const char *name, uint32_t *version)
-{
-    pthread_mutex_lock(&lock);
-    uint32_t next = newest(name) + 1;
-    kfe_error err = append(name, next);
-    pthread_mutex_unlock(&lock);
-    if (!err && version != NULL)
-        *version = next;
-    return err;
-}
-
-EXPORT kfe_error kfe_example_set_state(const char *name, uint32_t version, kfe_key_state state)
-{
-    pthread_mutex_lock(&lock);
-    struct entry *entry = find(name, version);
-    if (entry != NULL)
-        entry->state = state;
-    pthread_mutex_unlock(&lock);
-    if (entry == NULL)
-        return kfe_fail(KFE_E_KEY_UNKNOWN, "no key %s version %u", name, version);
-    return KFE_OK;
-}
 
 /* ---- Controls ----------------------------------------------------------------------- */
 
@@ -104,58 +28,58 @@ static struct {
 
 EXPORT void kfe_example_reset(void)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     memset(&control, 0, sizeof(control));
-    memset(entries, 0, sizeof(entries));
-    n_entries = 0;
-    pthread_mutex_unlock(&lock);
+    memset(example_entries, 0, sizeof(example_entries));
+    example_n = 0;
+    pthread_mutex_unlock(&example_lock);
 }
 
 EXPORT kfe_example_counts kfe_example_counted(void)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     kfe_example_counts counts = control.counts;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&example_lock);
     return counts;
 }
 
 EXPORT void kfe_example_fail(kfe_error error, unsigned calls)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     control.error = error;
     control.failures = calls;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&example_lock);
 }
 
 EXPORT void kfe_example_fail_derive(kfe_error error, unsigned calls)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     control.derive_error = error;
     control.derive_failures = calls;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&example_lock);
 }
 
 EXPORT void kfe_example_lie(kfe_key_state state, uint32_t version)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     control.told_state = state;
     control.told_version = version;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&example_lock);
 }
 
 EXPORT void kfe_example_delay(unsigned ms)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     control.delay_ms = ms;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&example_lock);
 }
 
 static void set_gate(bool closed)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     control.closed = closed;
     pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&example_lock);
 }
 
 EXPORT void kfe_example_gate_close(void)
@@ -170,17 +94,17 @@ EXPORT void kfe_example_gate_open(void)
 
 EXPORT void kfe_example_await(unsigned callers)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     while (control.waiting < callers)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
+        pthread_cond_wait(&changed, &example_lock);
+    pthread_mutex_unlock(&example_lock);
 }
 
 static void count(unsigned *counter)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     ++*counter;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&example_lock);
 }
 
 static void wait_for(unsigned ms)
@@ -193,18 +117,18 @@ static void wait_for(unsigned ms)
 /* What happens to every look-up before it is answered; leaves with the lock held. */
 static kfe_error enter(unsigned *counter)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     ++*counter;
     unsigned ms = control.delay_ms;
     if (ms > 0) {
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_unlock(&example_lock);
         wait_for(ms);
-        pthread_mutex_lock(&lock);
+        pthread_mutex_lock(&example_lock);
     }
     control.waiting++;
     pthread_cond_broadcast(&changed);
     while (control.closed)
-        pthread_cond_wait(&changed, &lock);
+        pthread_cond_wait(&changed, &example_lock);
     control.waiting--;
     if (control.failures == 0)
         return KFE_OK;
@@ -234,12 +158,12 @@ static void master(const struct key *key, uint8_t out[32])
 
 static kfe_error key_derive(kfe_key *self, const uint8_t *context, size_t len, uint8_t out[32])
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     control.counts.derive++;
     bool fail = control.derive_failures > 0;
     control.derive_failures -= fail;
     kfe_error error = control.derive_error;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&example_lock);
     if (fail)
         return kfe_fail(error, "the example provider was told to fail");
     uint8_t key[32];
@@ -258,7 +182,7 @@ static void key_release(kfe_key *self)
 static const kfe_key_ops key_ops = {
     .size = sizeof(key_ops), .derive = key_derive, .release = key_release};
 
-static kfe_error hand_out(const struct entry *entry, kfe_key **out)
+static kfe_error hand_out(const example_entry *entry, kfe_key **out)
 {
     struct key *key = calloc(1, sizeof(*key));
     if (key == NULL)
@@ -285,7 +209,7 @@ static kfe_error add_listed(const char *list)
             return kfe_fail(KFE_E_CONFIG, "%s: a name is too long", keys_option);
         memcpy(name, item, len);
         name[len] = '\0';
-        kfe_error err = newest(name) == 0 ? append(name, 1) : KFE_OK;
+        kfe_error err = example_newest(name) == 0 ? example_append(name, 1) : KFE_OK;
         if (err)
             return err;
         item += len;
@@ -301,10 +225,10 @@ static kfe_error provider_open(kfe_key_provider **out, const kfe_config *config)
     if (provider == NULL)
         return kfe_fail(KFE_E_MEMORY, "no memory for the provider");
     provider->ops = &kfe_example_provider;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&example_lock);
     control.counts.open++;
     kfe_error err = list != NULL ? add_listed(list) : KFE_OK;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&example_lock);
     if (err) {
         free(provider);
         return err;
@@ -321,7 +245,7 @@ static void provider_free(kfe_key_provider *self)
 
 static kfe_error look_up(const char *name, uint32_t version, kfe_key **out)
 {
-    const struct entry *entry = find(name, version);
+    const example_entry *entry = example_find(name, version);
     if (entry == NULL)
         return kfe_fail(KFE_E_KEY_UNKNOWN, "no key %s version %u", name, version);
     if (entry->state == KFE_KEY_DESTROYED)
@@ -335,7 +259,7 @@ static kfe_error provider_get_key(kfe_key_provider *self, const kfe_key_ref *ref
     kfe_error err = enter(&control.counts.get_key);
     if (!err)
         err = look_up(ref->name, ref->version, out);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&example_lock);
     return err;
 }
 
@@ -345,7 +269,7 @@ static kfe_error provider_get_current_key(kfe_key_provider *self, const char *na
     kfe_error err = enter(&control.counts.get_current_key);
     if (!err)
         err = look_up(name, 0, out);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&example_lock);
     return err;
 }
 
@@ -353,10 +277,10 @@ static kfe_error provider_list(kfe_key_provider *self, kfe_key_each *each, void 
 {
     (void)self;
     for (size_t i = 0;; i++) {
-        pthread_mutex_lock(&lock);
-        bool more = i < n_entries;
-        struct entry entry = more ? entries[i] : entries[0];
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_lock(&example_lock);
+        bool more = i < example_n;
+        example_entry entry = more ? example_entries[i] : example_entries[0];
+        pthread_mutex_unlock(&example_lock);
         if (!more)
             return KFE_OK;
         kfe_key_info info = {.size = sizeof(info),
@@ -372,20 +296,22 @@ static kfe_error provider_list(kfe_key_provider *self, kfe_key_each *each, void 
 static kfe_error provider_create(kfe_key_provider *self, const char *name)
 {
     (void)self;
-    pthread_mutex_lock(&lock);
-    kfe_error err = newest(name) == 0 ? append(name, 1)
-                                      : kfe_fail(KFE_E_ARGUMENT, "there is a key %s already", name);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_lock(&example_lock);
+    kfe_error err = example_newest(name) == 0
+                        ? example_append(name, 1)
+                        : kfe_fail(KFE_E_ARGUMENT, "there is a key %s already", name);
+    pthread_mutex_unlock(&example_lock);
     return err;
 }
 
 static kfe_error provider_rotate(kfe_key_provider *self, const char *name, uint32_t *version)
 {
     (void)self;
-    pthread_mutex_lock(&lock);
-    uint32_t next = newest(name) + 1;
-    kfe_error err = next == 1 ? kfe_fail(KFE_E_KEY_UNKNOWN, "no key %s", name) : append(name, next);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_lock(&example_lock);
+    uint32_t next = example_newest(name) + 1;
+    kfe_error err =
+        next == 1 ? kfe_fail(KFE_E_KEY_UNKNOWN, "no key %s", name) : example_append(name, next);
+    pthread_mutex_unlock(&example_lock);
     if (!err)
         *version = next;
     return err;

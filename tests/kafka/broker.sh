@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # A real Apache Kafka for a test: one node (KRaft), on loopback, in a folder of its own.
 #
-#   . tests/broker/broker.sh         in a script:
+#   . tests/kafka/broker.sh         in a script:
 #   broker_start DIR                 sets and exports KFE_BROKER=host:port; data in DIR/data
 #   broker_stop                      also by a trap, should the test fail
 #   broker_kill; broker_run DIR      a broker that dies and comes back, with its data, on another port
 #
-#   tests/broker/broker.sh COMMAND...    runs COMMAND with KFE_BROKER set, then stops the broker
+#   tests/kafka/broker.sh COMMAND...    runs COMMAND with KFE_BROKER set, then stops the broker
 #
 # Exit 77 (skipped) when Kafka or Java is missing; 1 instead with KFE_NO_SKIP=1. The broker dies
 # with the shell that started it.

@@ -6,11 +6,14 @@
 
 #include "kafka/clock.h"
 
-enum { SEEK_TIMEOUT_MS = 1000 };
+enum {
+    SEEK_TIMEOUT_MS = 1000,
+    LOOK_MS = 1000, /* how often it is looked whether a stopped partition is ours still */
+};
 
 typedef enum {
     WAITING, /* paused, resumed when due */
-    STOPPED, /* paused, resumed when asked to */
+    STOPPED, /* paused, resumed when asked to; looked after when due */
     TRYING,  /* resumed; kept for its backoff until the partition makes headway */
     REVOKED, /* not ours any more; kept until what was polled before is through */
 } hold_state;
@@ -94,14 +97,24 @@ static rd_kafka_resp_err_t seek(rd_kafka_t *rk, rd_kafka_topic_partition_list_t 
     return err;
 }
 
-static bool is_assigned(rd_kafka_t *rk, const char *topic, int32_t partition)
+/* NULL when it cannot be told. */
+static rd_kafka_topic_partition_list_t *assignment(rd_kafka_t *rk)
 {
     rd_kafka_topic_partition_list_t *assigned = NULL;
-    if (rd_kafka_assignment(rk, &assigned) || assigned == NULL)
-        return true;
-    bool found = rd_kafka_topic_partition_list_find(assigned, topic, partition) != NULL;
-    rd_kafka_topic_partition_list_destroy(assigned);
-    return found;
+    return rd_kafka_assignment(rk, &assigned) ? NULL : assigned;
+}
+
+static bool is_in(const rd_kafka_topic_partition_list_t *assigned, const char *topic,
+                  int32_t partition)
+{
+    return assigned == NULL ||
+           rd_kafka_topic_partition_list_find(assigned, topic, partition) != NULL;
+}
+
+static void list_free(rd_kafka_topic_partition_list_t *assigned)
+{
+    if (assigned != NULL)
+        rd_kafka_topic_partition_list_destroy(assigned);
 }
 
 typedef enum { AT_RECORD, NOT_SOUGHT, NOT_OURS } stop_result;
@@ -114,8 +127,10 @@ static stop_result stop_at(rd_kafka_t *rk, const rd_kafka_message_t *message)
     rd_kafka_topic_partition_list_t *list = list_of(topic, message->partition, message->offset);
     rd_kafka_pause_partitions(rk, list);
     stop_result result = NOT_OURS;
-    if (is_assigned(rk, topic, message->partition))
+    rd_kafka_topic_partition_list_t *assigned = assignment(rk);
+    if (is_in(assigned, topic, message->partition))
         result = seek(rk, list) ? NOT_SOUGHT : AT_RECORD;
+    list_free(assigned);
     rd_kafka_topic_partition_list_destroy(list);
     return result;
 }
@@ -158,6 +173,8 @@ kfe_error kfe_holds_add(kfe_holds *holds, const rd_kafka_message_t *message, boo
     hold->waited = retry;
     hold->state = stopped == NOT_OURS ? REVOKED : retry ? WAITING : STOPPED;
     hold->sought = stopped == AT_RECORD;
+    if (hold->state == STOPPED)
+        hold->due_ms = kfe_clock_ms() + LOOK_MS;
     return KFE_OK;
 }
 
@@ -168,16 +185,6 @@ static void let_go(kfe_holds *holds, kfe_hold **at)
     rd_kafka_resume_partitions(holds->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     unlink_hold(at);
-}
-
-static void let_revoked_go(kfe_holds *holds)
-{
-    for (kfe_hold **at = &holds->first; *at != NULL;) {
-        if ((*at)->state == REVOKED)
-            let_go(holds, at);
-        else
-            at = &(*at)->next;
-    }
 }
 
 /* After a seek that failed it stays paused until it is where it should be. */
@@ -195,27 +202,39 @@ static rd_kafka_resp_err_t resume(kfe_holds *holds, kfe_hold *hold)
     return err;
 }
 
-static rd_kafka_resp_err_t resume_state(kfe_holds *holds, hold_state state, int64_t now)
+static bool is_chosen(const kfe_hold *hold, hold_state state, int64_t now)
 {
+    if (state == STOPPED)
+        return hold->state == STOPPED;
+    return hold->state == REVOKED || (hold->state != TRYING && hold->due_ms <= now);
+}
+
+/* STOPPED: resumes these. WAITING: what is due, and looks after all others. */
+static rd_kafka_resp_err_t serve(kfe_holds *holds, hold_state state, int64_t now)
+{
+    rd_kafka_topic_partition_list_t *assigned = assignment(holds->rk);
     rd_kafka_resp_err_t first = RD_KAFKA_RESP_ERR_NO_ERROR;
     for (kfe_hold **at = &holds->first; *at != NULL;) {
         kfe_hold *hold = *at;
-        if (hold->state != state || (state == WAITING && hold->due_ms > now)) {
+        if (!is_chosen(hold, state, now)) {
             at = &hold->next;
             continue;
         }
-        if (!is_assigned(holds->rk, hold->topic, hold->partition)) {
+        if (hold->state == REVOKED || !is_in(assigned, hold->topic, hold->partition)) {
             let_go(holds, at);
             continue;
         }
-        rd_kafka_resp_err_t err = resume(holds, hold);
-        first = first ? first : err;
-        if (err)
-            hold->due_ms = now + hold->backoff_ms;
-        else
+        rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (hold->state == state)
+            err = resume(holds, hold);
+        if (hold->state == state && !err)
             hold->state = TRYING;
+        else
+            hold->due_ms = now + (hold->state == WAITING ? hold->backoff_ms : LOOK_MS);
+        first = first ? first : err;
         at = &hold->next;
     }
+    list_free(assigned);
     return first;
 }
 
@@ -223,21 +242,21 @@ static int64_t next_due(const kfe_holds *holds)
 {
     int64_t next = -1;
     for (const kfe_hold *hold = holds->first; hold != NULL; hold = hold->next) {
-        if (hold->state == WAITING && (next < 0 || hold->due_ms < next))
-            next = hold->due_ms;
+        int64_t due = hold->state == REVOKED ? 0 : hold->due_ms;
+        if (hold->state != TRYING && (next < 0 || due < next))
+            next = due;
     }
     return next;
 }
 
 int64_t kfe_holds_resume_due(kfe_holds *holds)
 {
-    let_revoked_go(holds);
     int64_t next = next_due(holds);
     if (next < 0)
         return -1;
     int64_t now = kfe_clock_ms();
     if (next <= now) {
-        resume_state(holds, WAITING, now);
+        serve(holds, WAITING, now);
         next = next_due(holds);
     }
     return next < 0 ? -1 : next > now ? next - now : 0;
@@ -245,5 +264,5 @@ int64_t kfe_holds_resume_due(kfe_holds *holds)
 
 rd_kafka_resp_err_t kfe_holds_resume_stopped(kfe_holds *holds)
 {
-    return resume_state(holds, STOPPED, 0);
+    return serve(holds, STOPPED, kfe_clock_ms());
 }

@@ -25,9 +25,9 @@ void kfe_holds_wipe(kfe_holds *holds); /* resumes nothing */
 
 /* Pauses the message's partition at the message. `retry`: kfe_holds_resume_due() resumes it after
  * a time that doubles while the partition makes no headway; else kfe_holds_resume_stopped() does.
- * One that is not assigned any more, now or by then, is let go: librdkafka would remember the pause
- * until the partition comes back. *again: the same record was held for a retry before.
- * KFE_E_MEMORY: it is paused at the message, but only the application can resume it. */
+ * One that is not assigned any more is let go: librdkafka remembers a pause, also for when the
+ * partition comes back. *again: the same record was held for a retry before. KFE_E_MEMORY: it is
+ * paused at the message, but only the application can resume it. */
 kfe_error kfe_holds_add(kfe_holds *holds, const rd_kafka_message_t *message, bool retry,
                         bool *again);
 
@@ -40,7 +40,8 @@ bool kfe_holds_has(const kfe_holds *holds, const rd_kafka_message_t *message);
 /* The message's partition made headway: forgets what is known of it. */
 void kfe_holds_forget(kfe_holds *holds, const rd_kafka_message_t *message);
 
-/* Resumes what is due; returns the ms until the next is due, -1 when there is none. */
+/* Resumes what is due, and lets go what was revoked (found out within a second); returns the ms
+ * until it is to be called again, -1: nothing is held. */
 int64_t kfe_holds_resume_due(kfe_holds *holds);
 rd_kafka_resp_err_t kfe_holds_resume_stopped(kfe_holds *holds);
 

@@ -231,7 +231,29 @@ static void keyless_records_are_spread_without_a_linger(void **state)
     assert_int_equal(spread(sealed, false), PARTITIONS);
 }
 
+/* librdkafka's default follows from linger.ms, unless it is set. */
+static void the_default_linger_is_librdkafkas(void **state)
+{
+    (void)state;
+    static const char *const lingers[] = {"0", "30000"};
+    for (int i = 0; i < 2; i++) {
+        rd_kafka_conf_t *confs[2];
+        for (int j = 0; j < 2; j++) {
+            confs[j] = mock_conf(PAIRS("linger.ms", lingers[i]));
+            rd_kafka_conf_set_dr_msg_cb(confs[j], on_delivery);
+        }
+        produce_plain(mock_topic(PARTITIONS), confs[0], true);
+        produce_sealed(mock_topic(PARTITIONS), confs[1], mock_config(NO_PAIRS), true);
+        assert_int_equal(spread(plain, false), i == 0 ? PARTITIONS : 1);
+        assert_int_equal(spread(sealed, false), i == 0 ? PARTITIONS : 1);
+        assert_int_equal(spread(sealed, true), i == 0 ? PARTITIONS : 1);
+    }
+}
+
 /* ---- The application's own ---------------------------------------------------------- */
+
+typedef int32_t partitioner_cb(const rd_kafka_topic_t *topic, const void *key, size_t len,
+                               int32_t count, void *topic_opaque, void *opaque);
 
 static int topic_tag;
 
@@ -262,6 +284,30 @@ static void the_applications_own_partitioner(void **state)
         assert_int_equal(sealed[i], keys[i].len % PARTITIONS);
 }
 
+static rd_kafka_conf_t *conf_with(partitioner_cb *partitioner)
+{
+    rd_kafka_conf_t *conf = mock_conf(PAIRS("sticky.partitioning.linger.ms", "10"));
+    rd_kafka_topic_conf_t *topic_conf = rd_kafka_topic_conf_new();
+    rd_kafka_topic_conf_set_partitioner_cb(topic_conf, partitioner);
+    rd_kafka_conf_set_default_topic_conf(conf, topic_conf);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    return conf;
+}
+
+/* librdkafka knows its own hashing partitioners also as callbacks: null keys are hashed then. */
+static void librdkafkas_own_as_a_callback(void **state)
+{
+    (void)state;
+    partitioner_cb *const all[] = {rd_kafka_msg_partitioner_consistent,
+                                   rd_kafka_msg_partitioner_murmur2,
+                                   rd_kafka_msg_partitioner_fnv1a};
+    for (size_t p = 0; p < 3; p++) {
+        produce_plain(mock_topic(PARTITIONS), conf_with(all[p]), true);
+        produce_sealed(mock_topic(PARTITIONS), conf_with(all[p]), mock_config(NO_PAIRS), true);
+        assert_memory_equal(plain, sealed, sizeof(plain));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,7 +316,9 @@ int main(void)
         cmocka_unit_test(with_deterministic_keys),
         cmocka_unit_test(keyless_records_stick_together),
         cmocka_unit_test(keyless_records_are_spread_without_a_linger),
+        cmocka_unit_test(the_default_linger_is_librdkafkas),
         cmocka_unit_test(the_applications_own_partitioner),
+        cmocka_unit_test(librdkafkas_own_as_a_callback),
     };
     return cmocka_run_group_tests(tests, group_start, mock_stop);
 }

@@ -11,7 +11,9 @@
 #include "tests/mock/support/mock.h"
 #include "tests/support/example_provider.h"
 
-static unsigned told;
+static unsigned told, told_waiting;
+static kfe_error told_error;
+static int64_t told_offset;
 
 static void on_refused(void *arg, const char *topic, int32_t partition, int64_t offset,
                        kfe_error error, const char *detail)
@@ -19,10 +21,11 @@ static void on_refused(void *arg, const char *topic, int32_t partition, int64_t 
     (void)arg;
     (void)topic;
     (void)partition;
-    (void)offset;
-    (void)error;
-    (void)detail;
+    assert_true(detail[0] != '\0');
     told++;
+    told_waiting += error == KFE_E_BUSY;
+    told_error = error;
+    told_offset = offset;
 }
 
 static void outage_of(kfe_error error, const kfe_config *config)
@@ -38,7 +41,9 @@ static void outage_of(kfe_error error, const kfe_config *config)
     mock_expect(consumer, "3");
     mock_expect(consumer, "4");
     assert_null(kfe_consume(consumer, 100));
-    assert_int_equal(told, 0); /* it says nothing about the records */
+    assert_int_equal(told, 1); /* for the held record, however often it is tried */
+    assert_int_equal(told_error, error);
+    assert_int_equal(told_offset, 0);
     kfe_consumer_free(consumer);
 }
 
@@ -69,6 +74,51 @@ static void nothing_comes_meanwhile(void **state)
     kfe_example_fail(KFE_OK, 0);
     mock_expect(consumer, "1");
     mock_expect(consumer, "2");
+    kfe_consumer_free(consumer);
+}
+
+/* A record that waits once more later on is told once more. */
+static void each_held_record_is_told(void **state)
+{
+    (void)state;
+    const kfe_config *config = mock_config(NO_PAIRS);
+    const char *topic = mock_topic(1);
+    mock_produce(config, topic, 0, PAIRS("1"));
+    kfe_consumer *consumer = mock_consumer(config, NO_PAIRS, topic, 1);
+    kfe_consumer_on_refused(consumer, on_refused, NULL);
+    told = 0;
+    kfe_example_fail(KFE_E_PROVIDER, 1);
+    mock_expect(consumer, "1");
+    assert_int_equal(told, 1);
+    mock_produce(config, topic, 0, PAIRS("2")); /* another session */
+    kfe_example_fail_derive(KFE_E_PROVIDER, 1);
+    mock_expect(consumer, "2");
+    assert_int_equal(told, 2);
+    assert_int_equal(told_offset, 1);
+    kfe_consumer_free(consumer);
+}
+
+/* The end of a partition is behind all of its records. */
+static void the_end_comes_last(void **state)
+{
+    (void)state;
+    const kfe_config *config = mock_config(NO_PAIRS);
+    const char *topic = mock_topic(1);
+    mock_produce(config, topic, 0, PAIRS("1", "2"));
+    kfe_example_fail(KFE_E_PROVIDER, 2);
+    kfe_consumer *consumer = mock_consumer(config, PAIRS("enable.partition.eof", "true"), topic, 1);
+    mock_await_ready(consumer, 3);
+    int seen = 0;
+    for (int i = 0; i < WAIT_MS / 100 && seen < 3; i++) {
+        rd_kafka_message_t *got[8];
+        ssize_t n = kfe_consume_batch(consumer, 100, got, 8);
+        for (ssize_t j = 0; j < n; j++, seen++) {
+            assert_int_equal(got[j]->err, seen < 2 ? 0 : RD_KAFKA_RESP_ERR__PARTITION_EOF);
+            assert_int_equal(got[j]->offset, seen);
+            rd_kafka_message_destroy(got[j]);
+        }
+    }
+    assert_int_equal(seen, 3);
     kfe_consumer_free(consumer);
 }
 
@@ -178,10 +228,11 @@ static void too_many_unproven_sessions(void **state)
 
     kfe_consumer *consumer = mock_consumer(config, NO_PAIRS, topic, 1);
     kfe_consumer_on_refused(consumer, on_refused, NULL);
-    told = 0;
+    told = told_waiting = 0;
     mock_expect(consumer, "first");
     mock_expect(consumer, "last");
-    assert_int_equal(told, N); /* each forged one, once */
+    assert_int_equal(told - told_waiting, N); /* each forged one, once */
+    assert_true(told_waiting > 0);
     kfe_consumer_free(consumer);
 }
 
@@ -191,6 +242,8 @@ int main(void)
         cmocka_unit_test(a_provider_that_comes_back),
         cmocka_unit_test(skip_waits_too),
         cmocka_unit_test(nothing_comes_meanwhile),
+        cmocka_unit_test(each_held_record_is_told),
+        cmocka_unit_test(the_end_comes_last),
         cmocka_unit_test(a_batch_keeps_the_order_of_each_partition),
         cmocka_unit_test(a_partition_that_is_revoked_meanwhile),
         cmocka_unit_test(a_stopped_partition_that_is_revoked),

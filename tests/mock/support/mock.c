@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -140,6 +141,15 @@ void mock_finish(kfe_producer *producer)
 {
     assert_int_equal(rd_kafka_flush(kfe_producer_handle(producer), WAIT_MS), 0);
     kfe_producer_free(producer);
+}
+
+void mock_await_ready(kfe_consumer *consumer, size_t n)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(kfe_consumer_handle(consumer));
+    for (int i = 0; rd_kafka_queue_length(queue) < n && i < WAIT_MS; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_true(rd_kafka_queue_length(queue) >= n);
+    rd_kafka_queue_destroy(queue);
 }
 
 rd_kafka_message_t *mock_next(kfe_consumer *consumer)

@@ -44,6 +44,9 @@ void mock_finish(kfe_producer *producer);
 void mock_produce(const kfe_config *config, const char *topic, int32_t partition,
                   const char *const *texts);
 
+/* Waits until librdkafka has this many messages ready, so that one batch gets them all. */
+void mock_await_ready(kfe_consumer *consumer, size_t n);
+
 /* The next message, or a failure after WAIT_MS. */
 rd_kafka_message_t *mock_next(kfe_consumer *consumer);
 /* The same; it must be a record with this value. */

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include <librdkafka/rdkafka.h>
+
 #include <kfe/error.h>
 
 /* Exit codes. */
@@ -35,6 +37,8 @@ extern const kfe_cmd_verb kfe_cmd_keys, kfe_cmd_produce, kfe_cmd_consume, kfe_cm
 void kfe_cmd_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Says the code's name and this thread's kfe_error_detail(); returns KFE_EXIT_FAILED. */
 int kfe_cmd_say_error(kfe_error error);
+/* librdkafka's error_cb: says it, and what was fatal. */
+void kfe_cmd_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 
 /* ---- stopping ---------------------------------------------------------------------- */
 

@@ -21,9 +21,10 @@ static void on_refused(void *arg, const char *topic, int32_t partition, int64_t 
                        kfe_error error, const char *detail)
 {
     run_state *run = arg;
-    run->refused++;
-    kfe_cmd_say("%s [%" PRId32 "] @%" PRId64 ": %s: %s", topic, partition, offset,
-                kfe_error_name(error), detail);
+    bool waits = error == KFE_E_BUSY || error == KFE_E_PROVIDER;
+    run->refused += !waits;
+    kfe_cmd_say("%s [%" PRId32 "] @%" PRId64 ": %s: %s%s", topic, partition, offset,
+                kfe_error_name(error), detail, waits ? " (waiting, and trying again)" : "");
 }
 
 /* Tells which fields come out as they are stored, as their key is not at hand. */

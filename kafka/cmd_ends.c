@@ -7,20 +7,9 @@
 
 enum { METADATA_MS = 10000 };
 
-static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
-{
-    (void)opaque;
-    kfe_cmd_say("%s: %s", rd_kafka_err2name((rd_kafka_resp_err_t)err), reason);
-    if (err == RD_KAFKA_RESP_ERR__FATAL) {
-        char detail[256];
-        rd_kafka_fatal_error(rk, detail, sizeof(detail));
-        kfe_cmd_say("%s", detail);
-    }
-}
-
 kfe_error kfe_cmd_ends_prepare(const kfe_cmd_options *options)
 {
-    rd_kafka_conf_set_error_cb(options->conf, on_error);
+    rd_kafka_conf_set_error_cb(options->conf, kfe_cmd_on_error);
     return kfe_kafka_set(options->conf, options->config, "enable.partition.eof", "true");
 }
 

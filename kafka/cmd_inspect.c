@@ -110,12 +110,16 @@ static bool grow(run_state *run, size_t n)
     return true;
 }
 
-static bool view_headers(run_state *run, const rd_kafka_message_t *m, size_t *n)
+/* *malformed: the headers themselves cannot be read. */
+static bool view_headers(run_state *run, const rd_kafka_message_t *m, size_t *n, bool *malformed)
 {
     rd_kafka_headers_t *list = NULL;
     *n = 0;
-    if (rd_kafka_message_headers(m, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    rd_kafka_resp_err_t err = rd_kafka_message_headers(m, &list);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        *malformed = err != RD_KAFKA_RESP_ERR__NOENT;
         return true;
+    }
     *n = rd_kafka_header_cnt(list);
     if (!grow(run, *n))
         return false;
@@ -134,7 +138,8 @@ static bool view_headers(run_state *run, const rd_kafka_message_t *m, size_t *n)
 static bool inspect_record(run_state *run, const rd_kafka_message_t *m)
 {
     size_t n_headers, n = 0;
-    if (!view_headers(run, m, &n_headers)) {
+    bool malformed = false;
+    if (!view_headers(run, m, &n_headers, &malformed)) {
         kfe_cmd_say("out of memory");
         return false;
     }
@@ -148,7 +153,8 @@ static bool inspect_record(run_state *run, const rd_kafka_message_t *m)
         .partition = m->partition,
     };
     kfe_envelope_info envelopes[KFE_GROUPS_MAX];
-    kfe_error err = kfe_inspect(&record, envelopes, &n);
+    kfe_error err = malformed ? kfe_fail(KFE_E_AUTH, "the record's headers cannot be read")
+                              : kfe_inspect(&record, envelopes, &n);
     fputs("{\"topic\":", stdout);
     kfe_cmd_json_string(stdout, topic);
     putchar(',');

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <kfe/config.h>
+
 #include "kafka/cmd_lines.h"
 
 enum { FIRST_CAP = 1 << 16, MAX_CAP = 1 << 30 };
@@ -82,6 +84,8 @@ kfe_lines_result kfe_cmd_lines_next(kfe_cmd_lines *l, char **line, size_t *len, 
 
 void kfe_cmd_lines_wipe(kfe_cmd_lines *lines)
 {
+    if (lines->memory != NULL)
+        kfe_wipe(lines->memory, lines->cap);
     free(lines->memory);
     memset(lines, 0, sizeof(*lines));
 }

@@ -34,13 +34,6 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
                     rd_kafka_err2str(message->err));
 }
 
-static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
-{
-    (void)rk;
-    (void)opaque;
-    kfe_cmd_say("%s: %s", rd_kafka_err2name((rd_kafka_resp_err_t)err), reason);
-}
-
 static void tell_refusal(const run_state *run, const kfe_message *m)
 {
     if (m->err == RD_KAFKA_RESP_ERR__VALUE_SERIALIZATION)
@@ -147,7 +140,9 @@ static int run(kfe_cmd_options *o)
         return KFE_EXIT_FAILED;
     run_state run = {.options = o};
     rd_kafka_conf_set_dr_msg_cb(o->conf, on_delivery);
-    rd_kafka_conf_set_error_cb(o->conf, on_error);
+    rd_kafka_conf_set_error_cb(o->conf, kfe_cmd_on_error);
+    /* Counted here, so all are wanted. */
+    rd_kafka_conf_set(o->conf, "delivery.report.only.error", "false", NULL, 0);
     rd_kafka_conf_set_opaque(o->conf, &run);
     kfe_error err = kfe_producer_new(&run.producer, o->conf, o->config);
     if (err)

@@ -2,26 +2,19 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "kafka/clock.h"
 #include "kafka/cmd_progress.h"
 
 enum { EVERY_MS = 500, LOOK_MASK = 63 };
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 void kfe_cmd_progress_init(kfe_cmd_progress *progress, const char *what, bool beside_records)
 {
     memset(progress, 0, sizeof(*progress));
     progress->what = what;
     progress->shown = isatty(STDERR_FILENO) && !(beside_records && isatty(STDOUT_FILENO));
-    progress->start_ms = now_ms();
+    progress->start_ms = kfe_clock_ms();
     progress->next_ms = progress->start_ms + EVERY_MS;
 }
 
@@ -38,7 +31,7 @@ void kfe_cmd_progress_set(kfe_cmd_progress *progress, uint64_t n)
     progress->n = n;
     if (!progress->shown || (n & LOOK_MASK) != 0)
         return;
-    int64_t now = now_ms();
+    int64_t now = kfe_clock_ms();
     if (now < progress->next_ms)
         return;
     progress->next_ms = now + EVERY_MS;
@@ -48,5 +41,5 @@ void kfe_cmd_progress_set(kfe_cmd_progress *progress, uint64_t n)
 void kfe_cmd_progress_end(kfe_cmd_progress *progress)
 {
     if (progress->shown)
-        show(progress, now_ms(), "\n");
+        show(progress, kfe_clock_ms(), "\n");
 }

@@ -3,6 +3,8 @@
 
 #include <cjson/cJSON.h>
 
+#include <kfe/config.h>
+
 #include "kafka/cmd_bytes.h"
 #include "kafka/cmd_record.h"
 
@@ -137,10 +139,20 @@ kfe_error kfe_cmd_record_init(kfe_cmd_record *out, const char *line, size_t len)
     return err;
 }
 
+static void wipe_strings(cJSON *json)
+{
+    for (cJSON *item = json; item != NULL; item = item->next) {
+        if (item->valuestring != NULL)
+            kfe_wipe(item->valuestring, strlen(item->valuestring));
+        wipe_strings(item->child);
+    }
+}
+
 void kfe_cmd_record_wipe(kfe_cmd_record *record)
 {
     if (record->headers != NULL)
         rd_kafka_headers_destroy(record->headers);
+    wipe_strings(record->memory);
     cJSON_Delete(record->memory);
     memset(record, 0, sizeof(*record));
 }

@@ -10,15 +10,30 @@
 
 void kfe_cmd_say(const char *format, ...)
 {
+    char line[1024];
     va_list args;
     va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    /* A broker's words are a stranger's: none of them steers the terminal. */
+    for (char *at = line; *at != '\0'; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = '?';
     flockfile(stderr);
     /* On a terminal a progress line may stand there. */
-    fputs(isatty(STDERR_FILENO) ? "\r\033[Kkfe: " : "kfe: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s%s\n", isatty(STDERR_FILENO) ? "\r\033[Kkfe: " : "kfe: ", line);
     funlockfile(stderr);
-    va_end(args);
+}
+
+void kfe_cmd_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+    (void)opaque;
+    kfe_cmd_say("%s: %s", rd_kafka_err2name((rd_kafka_resp_err_t)err), reason);
+    if (err == RD_KAFKA_RESP_ERR__FATAL) {
+        char detail[256];
+        rd_kafka_fatal_error(rk, detail, sizeof(detail));
+        kfe_cmd_say("%s", detail);
+    }
 }
 
 int kfe_cmd_say_error(kfe_error error)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,18 +11,32 @@
 #include "kafka/cmd.h"
 #include "kafka/cmd_secret.h"
 
-/* Byte by byte into the caller's memory: a buffered stream would keep a copy. A line that does
- * not fit is read to its end, so that the rest does not answer the next question. */
-static long read_line(int tty, uint8_t *out, size_t cap)
+static volatile sig_atomic_t ended; /* the signal */
+
+static void on_end(int number)
+{
+    ended = number;
+}
+
+/* `usual`: the signals that are held while it waits; NULL: as they are. Byte by byte into the
+ * caller's memory: a buffered stream would keep a copy. A line that does not fit is read to its
+ * end, so that the rest does not answer the next question. */
+static long read_line(int tty, const sigset_t *usual, uint8_t *out, size_t cap)
 {
     size_t len = 0;
     bool fits = true;
     for (;;) {
         uint8_t byte = 0;
-        ssize_t got = read(tty, &byte, 1);
-        if (got < 0 && errno == EINTR && !kfe_cmd_stopped())
-            continue;
-        if (got <= 0)
+        struct pollfd input = {.fd = tty, .events = POLLIN};
+        /* Signals come in here alone: one that came before the wait ends it as well. */
+        if (kfe_cmd_stopped() || ended != 0)
+            return -1;
+        if (ppoll(&input, 1, NULL, usual) < 0) {
+            if (errno == EINTR)
+                continue;
+            return -1;
+        }
+        if (read(tty, &byte, 1) != 1)
             return -1;
         if (byte == '\n')
             return fits ? (long)len : -1;
@@ -32,6 +47,28 @@ static long read_line(int tty, uint8_t *out, size_t cap)
     }
 }
 
+/* Ended in the middle, the shell would be left without echo. Signals that end are held
+ * but while input is waited for, and those of no handler of their own have this one meanwhile. */
+static long read_hidden(int tty, uint8_t *out, size_t cap)
+{
+    static const int mild[] = {SIGINT, SIGTERM}, rude[] = {SIGQUIT, SIGHUP};
+    struct sigaction note = {.sa_handler = on_end}, was[2];
+    sigset_t hold, before;
+    sigemptyset(&hold);
+    for (int i = 0; i < 2; i++) {
+        sigaddset(&hold, mild[i]);
+        sigaddset(&hold, rude[i]);
+    }
+    sigprocmask(SIG_BLOCK, &hold, &before);
+    for (int i = 0; i < 2; i++)
+        sigaction(rude[i], &note, &was[i]);
+    long len = read_line(tty, &before, out, cap);
+    for (int i = 0; i < 2; i++)
+        sigaction(rude[i], &was[i], NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return len;
+}
+
 static long ask_hidden(int tty, uint8_t *out, size_t cap)
 {
     struct termios shown;
@@ -39,24 +76,27 @@ static long ask_hidden(int tty, uint8_t *out, size_t cap)
         return -1;
     struct termios hidden = shown;
     hidden.c_lflag &= (tcflag_t) ~(ECHO | ECHOE | ECHOK | ECHONL);
-    /* Suspended here, the shell would be left without echo. */
     sigset_t suspend, before;
     sigemptyset(&suspend);
     sigaddset(&suspend, SIGTSTP);
     sigprocmask(SIG_BLOCK, &suspend, &before);
     long len = -1;
     if (tcsetattr(tty, TCSAFLUSH, &hidden) == 0) {
-        len = read_line(tty, out, cap);
+        len = read_hidden(tty, out, cap);
         tcsetattr(tty, TCSAFLUSH, &shown);
         dprintf(tty, "\n");
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
+    if (ended != 0)
+        raise(ended);
     return len;
 }
 
 long kfe_cmd_secret_ask(void *arg, const char *option, uint8_t *out, size_t cap)
 {
     (void)arg;
+    if (kfe_cmd_stopped())
+        return -1;
     int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (tty < 0)
         return -1;
@@ -77,7 +117,7 @@ bool kfe_cmd_confirm(const char *question)
         return false;
     uint8_t answer[8];
     dprintf(tty, "%s ", question);
-    long len = read_line(tty, answer, sizeof(answer));
+    long len = read_line(tty, NULL, answer, sizeof(answer));
     close(tty);
     return len == 3 && memcmp(answer, "yes", 3) == 0;
 }

@@ -31,12 +31,6 @@ static bool read_flag(const rd_kafka_conf_t *conf, const char *name)
     return read_text(conf, name, text, sizeof(text)) && strcmp(text, "true") == 0;
 }
 
-static kfe_error write_text(rd_kafka_conf_t *conf, const char *name, const char *value)
-{
-    char errstr[256] = "";
-    return kfe_resp_conf(rd_kafka_conf_set(conf, name, value, errstr, sizeof(errstr)), errstr);
-}
-
 /* Topic objects can be made with the default topic conf only, so there are two places. */
 static bool compresses(rd_kafka_conf_t *conf)
 {
@@ -96,11 +90,11 @@ kfe_error kfe_conf_producer_install(rd_kafka_conf_t *conf, const kfe_conf_produc
 {
     kfe_error err = install_partitioner(conf, partitioner);
     if (!err && was->linger[0] != '\0')
-        err = write_text(conf, "sticky.partitioning.linger.ms", "0");
+        err = kfe_resp_set(conf, "sticky.partitioning.linger.ms", "0");
     if (!err && was->delivery != NULL) {
         rd_kafka_conf_set_dr_msg_cb(conf, delivery);
         /* Every record's bookkeeping comes back through a report; we filter. */
-        err = write_text(conf, "delivery.report.only.error", "false");
+        err = kfe_resp_set(conf, "delivery.report.only.error", "false");
     }
     if (err)
         kfe_conf_producer_restore(conf, was);
@@ -131,7 +125,7 @@ int kfe_conf_linger_ms(const rd_kafka_conf_t *conf)
 kfe_error kfe_conf_consumer_install(rd_kafka_conf_t *conf, bool *stores)
 {
     *stores = read_flag(conf, "enable.auto.offset.store");
-    return write_text(conf, "enable.auto.offset.store", "false");
+    return kfe_resp_set(conf, "enable.auto.offset.store", "false");
 }
 
 void kfe_conf_consumer_restore(rd_kafka_conf_t *conf, bool stores)

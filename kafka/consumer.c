@@ -276,7 +276,10 @@ static size_t open_batch(kfe_consumer *c, rd_kafka_message_t **messages, size_t 
     }
     size_t failed = 0;
     kfe_error err = open_all(c, messages, n, &failed);
-    return settle_all(c, messages, n, err, failed);
+    size_t kept = settle_all(c, messages, n, err, failed);
+    if (kfe_scratch_is_large(&c->scratch))
+        kfe_scratch_wipe(&c->scratch); /* one batch of a hostile broker is not paid for ever */
+    return kept;
 }
 
 /* One by one: the batch calls of librdkafka 2.0 may hand out messages from before a seek or a

@@ -73,9 +73,10 @@ kfe_fate kfe_resp_fate(kfe_error error)
     return error == KFE_OK ? KFE_FATE_DELIVER : verdict_on(error)->fate;
 }
 
-kfe_error kfe_resp_conf(rd_kafka_conf_res_t result, const char *errstr)
+kfe_error kfe_resp_set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
-    if (result == RD_KAFKA_CONF_OK)
+    char errstr[256] = "";
+    if (rd_kafka_conf_set(conf, name, value, errstr, sizeof(errstr)) == RD_KAFKA_CONF_OK)
         return KFE_OK;
     return kfe_fail(KFE_E_CONFIG, "librdkafka: %s", errstr);
 }

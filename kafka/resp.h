@@ -16,8 +16,8 @@ const char *kfe_resp_detail(kfe_error error);
 /* The code whose line this very pointer is; KFE_OK for any other pointer. */
 kfe_error kfe_resp_code(const void *text);
 
-/* What librdkafka says of an option: KFE_OK or KFE_E_CONFIG with `errstr` as the detail. */
-kfe_error kfe_resp_conf(rd_kafka_conf_res_t result, const char *errstr);
+/* rd_kafka_conf_set(); KFE_E_CONFIG with librdkafka's word as the detail. */
+kfe_error kfe_resp_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 
 /* How kfe_open()'s verdict is to be taken by a consumer. */
 typedef enum {

@@ -6,7 +6,10 @@
 
 #include <kfe/config.h>
 
-enum { KEEP_MAX = 16 << 20 }; /* bytes of space that a waiting scratch may hold */
+enum {
+    KEEP_MAX = 16 << 20,     /* bytes of space that a waiting scratch may hold */
+    KEEP_HEADERS = 64 * 1024 /* and headers */
+};
 
 static void release(void *block, size_t n)
 {
@@ -65,6 +68,11 @@ void kfe_scratch_wipe(kfe_scratch *scratch)
     memset(scratch, 0, sizeof(*scratch));
 }
 
+bool kfe_scratch_is_large(const kfe_scratch *scratch)
+{
+    return scratch->n_space > KEEP_MAX || scratch->n_headers > KEEP_HEADERS;
+}
+
 void kfe_scratch_pool_init(kfe_scratch_pool *pool)
 {
     pthread_mutex_init(&pool->lock, NULL);
@@ -96,7 +104,7 @@ void kfe_scratch_give(kfe_scratch_pool *pool, kfe_scratch *scratch)
 {
     if (scratch == NULL)
         return;
-    if (scratch->n_space > KEEP_MAX) {
+    if (kfe_scratch_is_large(scratch)) {
         kfe_scratch_wipe(scratch);
         free(scratch);
         return;

@@ -6,6 +6,7 @@
  * a steady stream allocates nothing. No memory is given back unwiped. */
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #include <kfe/record.h>
 
@@ -23,6 +24,8 @@ kfe_error kfe_scratch_space(kfe_scratch *scratch, size_t n_space);
 /* Sets the error of each of the first n records. */
 void kfe_scratch_refuse(kfe_scratch *scratch, size_t n, kfe_error error);
 /* Wipes of the space what the record's key has there: a deterministic key that was opened. */
+/* True when it is not worth keeping. */
+bool kfe_scratch_is_large(const kfe_scratch *scratch);
 void kfe_scratch_wipe_key(kfe_scratch *scratch, const kfe_record *record);
 void kfe_scratch_wipe(kfe_scratch *scratch); /* zeroed memory is a valid scratch */
 

@@ -7,16 +7,13 @@ kfe_error kfe_kafka_set(rd_kafka_conf_t *conf, kfe_config *config, const char *n
 {
     if (conf == NULL || config == NULL || name == NULL)
         return kfe_fail(KFE_E_ARGUMENT, "kfe_kafka_set: a NULL argument");
-    if (kfe_config_owns(name))
-        return kfe_config_set(config, name, value);
-    char errstr[256] = "";
-    return kfe_resp_conf(rd_kafka_conf_set(conf, name, value, errstr, sizeof(errstr)), errstr);
+    return kfe_config_owns(name) ? kfe_config_set(config, name, value)
+                                 : kfe_resp_set(conf, name, value);
 }
 
 static kfe_error set_other(void *conf, const char *name, const char *value)
 {
-    char errstr[256] = "";
-    return kfe_resp_conf(rd_kafka_conf_set(conf, name, value, errstr, sizeof(errstr)), errstr);
+    return kfe_resp_set(conf, name, value);
 }
 
 kfe_error kfe_kafka_load(rd_kafka_conf_t *conf, kfe_config *config, const char *path)

@@ -8,6 +8,7 @@ import os
 import pty
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,7 @@ def on_terminal(args, dialogue):
         check(time.monotonic() < end, "it does not end", read.seen)
     shown, read.seen = read.seen, b""
     _, status = os.waitpid(pid, 0)
+    check(termios.tcgetattr(fd)[3] & termios.ECHO, "the terminal is left without echo", shown)
     os.close(fd)
     return os.waitstatus_to_exitcode(status), shown
 
@@ -101,6 +103,10 @@ def asking_pin(folder):
     code, shown = on_terminal(args, [(b"PIN (", b"00000000\n", True)])
     check(code == 1 and b"KFE_E_CREDENTIALS" in shown, "a wrong PIN is not refused", shown)
     check(b"00000000" not in shown, "the PIN is shown", shown)
+    code, shown = on_terminal(args, [(b"PIN (", b"135\x1c", True)])
+    check(code == -signal.SIGQUIT, "^\\ does not end it", shown)
+    code, shown = on_terminal(args, [(b"PIN (", b"135\x03", True)])
+    check(code == 1 and b"active" not in shown, "^C does not end it", shown)
     code, shown = on_terminal(args, [(b"PIN (", b"13572468\n", True)])
     check(code == 0 and b"orders@1 active" in shown, "the right PIN does not do", shown)
     check(b"13572468" not in shown, "the PIN is shown", shown)

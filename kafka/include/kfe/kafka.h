@@ -18,6 +18,10 @@ extern "C" {
 
 /* ---- Producer ---------------------------------------------------------------------- */
 
+/* Produce by kfe_produce() and kfe_produce_batch() only: what rd_kafka_produce*() is given on the
+ * handle leaves in clear, and its delivery report shows no opaque. Make topic objects on the handle
+ * with conf NULL only, as one with a conf of its own brings its own partitioner (which would see
+ * the sealed key) and compression; the place for topic options is the default topic conf. */
 typedef struct kfe_producer kfe_producer;
 
 /* Makes a librdkafka producer of `conf`, set up in the usual way: its dr_msg_cb, opaque,
@@ -75,7 +79,8 @@ KFE_API void kfe_consumer_free(kfe_consumer *consumer); /* closes it first; NULL
 KFE_API rd_kafka_t *kfe_consumer_handle(const kfe_consumer *consumer);
 
 /* Called, on the polling thread, for every record that is refused, whatever
- * encryption.consumer.on.error says. `detail` is one line for a log. */
+ * encryption.consumer.on.error says; and once for a record that has to wait (KFE_E_BUSY,
+ * KFE_E_PROVIDER: it comes later). `detail` is one line for a log. Must not call kfe_consume*(). */
 typedef void kfe_refused_cb(void *arg, const char *topic, int32_t partition, int64_t offset,
                             kfe_error error, const char *detail);
 KFE_API void kfe_consumer_on_refused(kfe_consumer *consumer, kfe_refused_cb *refused, void *arg);
@@ -88,14 +93,18 @@ KFE_API void kfe_consumer_on_refused(kfe_consumer *consumer, kfe_refused_cb *ref
  *         rd_kafka_message_errstr() and kfe_message_error() telling why. Its partition is paused at
  *         that record, whose offset is not stored: fix the cause and call kfe_consumer_retry(), or
  *         seek past it and resume.
- *   skip  is left out.
- * KFE_E_BUSY and KFE_E_PROVIDER say nothing about the record: its partition is paused and tried
- * again a moment later, in either case. */
+ *   skip  is left out; but never for KFE_E_CREDENTIALS, KFE_E_BACKEND and what else says nothing
+ *         about the record: those stop the partition as `fail` does.
+ * KFE_E_BUSY and KFE_E_PROVIDER (and want of memory) say nothing either: the partition is paused
+ * and tried again a moment later, in either case. That resumes it also where the application paused
+ * it meanwhile, and rd_kafka_position() is not known until then: take offsets from the messages you
+ * got. A batch may hold records of a partition that was just revoked, as librdkafka's may. */
 KFE_API rd_kafka_message_t *kfe_consume(kfe_consumer *consumer, int timeout_ms);
 /* Up to n of them, opened in one go; returns how many (0 after the timeout), -1 on error. */
 KFE_API ssize_t kfe_consume_batch(kfe_consumer *consumer, int timeout_ms, rd_kafka_message_t **out,
                                   size_t n);
-/* Resumes every partition that `fail` stopped, at the refused record. */
+/* Resumes every partition that `fail` stopped, at the refused record. A key that was missing is
+ * believed missing for 30 seconds. */
 KFE_API rd_kafka_resp_err_t kfe_consumer_retry(kfe_consumer *consumer);
 
 /* Why a message was refused; KFE_OK for every other message. */

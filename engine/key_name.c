@@ -18,6 +18,19 @@ kfe_error kfe_key_name_check(const char *name)
     return KFE_OK;
 }
 
+const char *kfe_key_state_name(kfe_key_state state)
+{
+    switch (state) {
+    case KFE_KEY_ACTIVE:
+        return "active";
+    case KFE_KEY_DECRYPT_ONLY:
+        return "decrypt-only";
+    case KFE_KEY_DESTROYED:
+        return "destroyed";
+    }
+    return "unknown state";
+}
+
 kfe_error kfe_key_ref_parse(const char *what, const char *text, char name[KFE_NAME_MAX + 1],
                             uint32_t *version)
 {

@@ -13,19 +13,6 @@
 
 enum { KEY_LEN = 32, KEY_BASE64 = 44 };
 
-static const char *state_name(kfe_key_state state)
-{
-    switch (state) {
-    case KFE_KEY_ACTIVE:
-        return "active";
-    case KFE_KEY_DECRYPT_ONLY:
-        return "decrypt-only";
-    case KFE_KEY_DESTROYED:
-        return "destroyed";
-    }
-    return "";
-}
-
 /* ---- Reading ------------------------------------------------------------------------------ */
 
 /* One element of "keys" as it stands. */
@@ -299,7 +286,7 @@ static void put_entry(writer *w, const kfe_keystore_key *key)
     put(w, "\",\"version\":");
     put_number(w, key->version);
     put(w, ",\"state\":\"");
-    put(w, state_name(key->state));
+    put(w, kfe_key_state_name(key->state));
     put(w, "\"");
     if (key->state != KFE_KEY_DESTROYED) {
         put(w, ",\"key\":\"");

@@ -18,19 +18,6 @@ typedef struct {
     size_t n, cap;
 } table;
 
-static const char *state_name(kfe_key_state state)
-{
-    switch (state) {
-    case KFE_KEY_ACTIVE:
-        return "active";
-    case KFE_KEY_DECRYPT_ONLY:
-        return "decrypt-only";
-    case KFE_KEY_DESTROYED:
-        return "destroyed";
-    }
-    return "unknown";
-}
-
 static kfe_error add_row(void *arg, const kfe_key_info *key)
 {
     table *t = arg;
@@ -71,8 +58,8 @@ static void print_table(const table *t)
     printf("%-*s  %7s  %-12s  WHERE\n", width, "NAME", "VERSION", "STATE");
     for (size_t i = 0; i < t->n; i++) {
         const row *r = &t->rows[i];
-        printf("%-*s  %7u  %-12s  %s\n", width, r->name, (unsigned)r->version, state_name(r->state),
-               r->where);
+        printf("%-*s  %7u  %-12s  %s\n", width, r->name, (unsigned)r->version,
+               kfe_key_state_name(r->state), r->where);
     }
 }
 
@@ -152,7 +139,7 @@ static kfe_error set_state(kfe_key_provider *provider, const key_argument *key, 
     kfe_key_ref ref = {key->name, key->version};
     kfe_error err = provider->ops->set_state(provider, &ref, state);
     if (!err)
-        printf("%s@%u %s\n", key->name, (unsigned)key->version, state_name(state));
+        printf("%s@%u %s\n", key->name, (unsigned)key->version, kfe_key_state_name(state));
     return err;
 }
 

@@ -4,25 +4,12 @@
 
 #include "pkcs11/marker.h"
 
-static const char *word_for(kfe_key_state state)
-{
-    switch (state) {
-    case KFE_KEY_ACTIVE:
-        return NULL;
-    case KFE_KEY_DECRYPT_ONLY:
-        return "decrypt-only";
-    case KFE_KEY_DESTROYED:
-        return "destroyed";
-    }
-    return NULL;
-}
-
 size_t kfe_p11_marker_format(kfe_key_state state, uint32_t version, char text[KFE_P11_MARKER_MAX])
 {
-    const char *word = word_for(state);
-    if (!word)
-        return 0;
-    return (size_t)snprintf(text, KFE_P11_MARKER_MAX, "%s %lu", word, (unsigned long)version);
+    if (state != KFE_KEY_DECRYPT_ONLY && state != KFE_KEY_DESTROYED)
+        return 0; /* what is active needs no marker */
+    return (size_t)snprintf(text, KFE_P11_MARKER_MAX, "%s %lu", kfe_key_state_name(state),
+                            (unsigned long)version);
 }
 
 /* Leading zeros, signs and so on are caught by writing it again and comparing. */

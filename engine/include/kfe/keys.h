@@ -37,6 +37,9 @@ typedef enum {
     KFE_KEY_DESTROYED = 3,
 } kfe_key_state;
 
+/* "active", "decrypt-only", "destroyed"; "unknown state" for a number that is none. */
+KFE_API const char *kfe_key_state_name(kfe_key_state state);
+
 /* ---- A key, as a provider hands it out ------------------------------------------- */
 
 typedef struct kfe_key kfe_key;

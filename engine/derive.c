@@ -3,8 +3,14 @@
 
 #include <string.h>
 
-#include "engine/state.h"
 #include "engine/wire.h"
+
+kfe_error kfe_provider_fault(kfe_error err)
+{
+    if (err == KFE_E_CREDENTIALS || err == KFE_E_MEMORY || err == KFE_E_KEY_DENIED)
+        return err;
+    return kfe_fail(KFE_E_PROVIDER, "%s", kfe_error_detail());
+}
 
 /* out has bits / 8 bytes, a multiple of 32. */
 static kfe_error derive(kfe_key *key, const char *label, uint32_t bits, const kfe_derive_context *c,

@@ -22,4 +22,8 @@ kfe_error kfe_derive_commitment(kfe_key *key, const kfe_derive_context *context,
 kfe_error kfe_derive_deterministic(kfe_key *key, const char *name, uint32_t version,
                                    uint8_t out[64]);
 
+/* What a provider failed with, as the engine takes it: it blames keys or itself, never a record, so
+ * any other code becomes KFE_E_PROVIDER. */
+kfe_error kfe_provider_fault(kfe_error err);
+
 #endif

@@ -92,13 +92,6 @@ bool kfe_slot_usable(kfe_state *state, kfe_slot *slot, int64_t now)
     return true;
 }
 
-kfe_error kfe_provider_fault(kfe_error err)
-{
-    if (err == KFE_E_CREDENTIALS || err == KFE_E_MEMORY || err == KFE_E_KEY_DENIED)
-        return err;
-    return kfe_fail(KFE_E_PROVIDER, "%s", kfe_error_detail());
-}
-
 static bool definite(kfe_error err)
 {
     return err == KFE_E_KEY_UNKNOWN || err == KFE_E_KEY_DESTROYED || err == KFE_E_KEY_DENIED;

@@ -107,8 +107,6 @@ kfe_slot *kfe_slot_pin(kfe_state *state, const char *name, uint32_t version);
 void kfe_slot_unpin(kfe_state *state, kfe_slot *slot);
 /* True while its key may be used; a use past `due` asks the keeper for a fresh one. */
 bool kfe_slot_usable(kfe_state *state, kfe_slot *slot, int64_t now);
-/* A provider blames keys or itself, never a record: any other code becomes KFE_E_PROVIDER. */
-kfe_error kfe_provider_fault(kfe_error err);
 /* Its key could not derive: not asked again for a moment. */
 void kfe_slot_broken(kfe_slot *slot, kfe_error err);
 /* The error of a recent load or derivation that still stands, else KFE_OK. */

@@ -77,6 +77,8 @@ static void no_value_is_drawn_twice(void **state)
         free(d.leases[t]);
     }
     assert_int_equal(marked, total); /* all below total and none twice: so each one once */
+    print_message("%d threads drew %llu counters: no duplicate\n", THREADS,
+                  (unsigned long long)total);
     free(seen);
     kfe_counter_free(d.counter);
 }

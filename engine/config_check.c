@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/config_entry.h"
@@ -30,8 +31,12 @@ kfe_error kfe_config_check_class(const kfe_config *config, const char *prefix,
         if (strncmp(entry->name, prefix, strlen(prefix)) != 0 || is_generic(entry) ||
             asks_for_nothing(entry) || listed(options, entry->name))
             continue;
-        return kfe_fail(KFE_E_CONFIG, "%sclass has no option '%s': the nearest is %s", prefix,
-                        entry->name, kfe_option_nearest_of(entry->name, options, prefix));
+        char class[64];
+        snprintf(class, sizeof(class), "%sclass", prefix);
+        const char *value = kfe_config_get(config, class);
+        return kfe_fail(KFE_E_CONFIG, "%s=%s has no option '%s': the nearest is %s", class,
+                        value != NULL ? value : "", entry->name,
+                        kfe_option_nearest_of(entry->name, options, prefix));
     }
     return KFE_OK;
 }

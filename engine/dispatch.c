@@ -75,7 +75,8 @@ kfe_error kfe_backend_pick(const char *name, const struct kfe_crypto *crypto,
 {
     if (strcmp(name, "auto") == 0) {
         const char *forced = secure_getenv("KFE_BACKEND");
-        name = forced == NULL || forced[0] == '\0' ? NULL : forced;
+        bool any = forced == NULL || forced[0] == '\0' || strcmp(forced, "auto") == 0;
+        name = any ? NULL : forced;
     }
     for (size_t i = 0; kfe_all_backends[i] != NULL; i++) {
         const kfe_backend *backend = kfe_all_backends[i];

@@ -51,8 +51,8 @@ static kfe_error read_options(struct topic_manager *manager, const kfe_config *c
     if (err)
         return err;
     if (manager->rules == NULL && manager->fallback == NULL && manager->headers == NULL)
-        return kfe_fail(KFE_E_CONFIG, "encryption.keymanager.class=topic needs one of %s, %s",
-                        topics_option, default_option);
+        return kfe_fail(KFE_E_CONFIG, "encryption.keymanager.class=topic needs one of %s, %s, %s",
+                        topics_option, default_option, headers_option);
     return KFE_OK;
 }
 

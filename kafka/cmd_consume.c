@@ -17,11 +17,18 @@ typedef struct {
     uint64_t shown, refused;
 } run_state;
 
+/* Nothing is wrong with the record, and its partition is tried again. */
+static bool will_wait(kfe_error error)
+{
+    return error == KFE_E_BUSY || error == KFE_E_PROVIDER || error == KFE_E_MEMORY ||
+           error == KFE_E_RANDOM || error == KFE_E_IO;
+}
+
 static void on_refused(void *arg, const char *topic, int32_t partition, int64_t offset,
                        kfe_error error, const char *detail)
 {
     run_state *run = arg;
-    bool waits = error == KFE_E_BUSY || error == KFE_E_PROVIDER;
+    bool waits = will_wait(error);
     run->refused += !waits;
     kfe_cmd_say("%s [%" PRId32 "] @%" PRId64 ": %s: %s%s", topic, partition, offset,
                 kfe_error_name(error), detail, waits ? " (waiting, and trying again)" : "");
@@ -146,7 +153,10 @@ static const char help[] =
     "\n"
     "A record that is refused gives one line on stderr: topic [partition] @offset: error: detail.\n"
     "With encryption.consumer.on.error=fail (default) the run ends there, with =skip it goes on;\n"
-    "exit code 2 in both cases. No offset is committed unless enable.auto.commit=true is set.\n"
+    "exit code 2 in both cases. While the KeyProvider cannot answer, the partition waits, which "
+    "one\n"
+    "line tells, and is tried again. No offset is committed unless enable.auto.commit=true is "
+    "set.\n"
     "With encryption.consumer.partial=true, \"sealed\" lists the fields that stayed sealed.\n";
 
 const kfe_cmd_verb kfe_cmd_consume = {

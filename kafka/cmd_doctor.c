@@ -188,6 +188,10 @@ static void check_engine(const kfe_config *config)
     else
         report(FINE, "engine", "backend %s", kfe_engine_backend(engine));
     kfe_engine_free(engine);
+    if (kfe_config_get(config, "encryption.keymanager.class") == NULL)
+        report(DOUBT, "key manager",
+               "none: a producer sends in clear what the application names no key for; `kfe "
+               "produce` refuses. Consumers need none");
 }
 
 static void check_metadata(rd_kafka_t *rk)

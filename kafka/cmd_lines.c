@@ -51,9 +51,14 @@ static bool make_room(kfe_cmd_lines *l)
         return false;
     }
     size_t cap = l->cap == 0 ? FIRST_CAP : l->cap * 2;
-    char *memory = realloc(l->memory, cap);
+    char *memory = malloc(cap);
     if (memory == NULL)
         return false;
+    if (l->memory != NULL) {
+        memcpy(memory, l->memory, l->end);
+        kfe_wipe(l->memory, l->cap);
+        free(l->memory);
+    }
     l->memory = memory;
     l->cap = cap;
     return true;

@@ -25,6 +25,7 @@ typedef enum {
     KFE_LINES_ERROR, /* errno tells; EMSGSIZE: a line above 1 GiB */
 } kfe_lines_result;
 
+/* No memory that held lines is given back unwiped. */
 void kfe_cmd_lines_init(kfe_cmd_lines *lines, int fd);
 kfe_lines_result kfe_cmd_lines_next(kfe_cmd_lines *lines, char **line, size_t *len, int timeout_ms);
 void kfe_cmd_lines_wipe(kfe_cmd_lines *lines);

@@ -134,9 +134,22 @@ static int finish(run_state *run, int code)
     return code == KFE_EXIT_OK && run->failed > 0 ? KFE_EXIT_RECORDS : code;
 }
 
+/* A record read from a line names no key, so without a KeyManager it would leave in clear: as a
+ * default of the library that is KIP-317's, of a command it is a trap. */
+static bool seals_or_is_told(const kfe_config *config)
+{
+    if (kfe_config_get(config, "encryption.keymanager.class") != NULL ||
+        kfe_config_get(config, "encryption.unencrypted.topics") != NULL)
+        return true;
+    kfe_cmd_say(
+        "no encryption.keymanager.class is set, so nothing would be sealed: set it (topic), "
+        "or list the topics that stay in clear in encryption.unencrypted.topics");
+    return false;
+}
+
 static int run(kfe_cmd_options *o)
 {
-    if (!kfe_cmd_options_need_topic(o))
+    if (!kfe_cmd_options_need_topic(o) || !seals_or_is_told(o->config))
         return KFE_EXIT_FAILED;
     run_state run = {.options = o};
     rd_kafka_conf_set_dr_msg_cb(o->conf, on_delivery);

@@ -26,6 +26,40 @@ static bool has_escaped_nul(const char *line, size_t len)
     return false;
 }
 
+/* Notes each string's length, in a place that only numbers use: decoded bytes do not show it. */
+static void measure_strings(cJSON *json)
+{
+    for (cJSON *item = json; item != NULL; item = item->next) {
+        if (cJSON_IsString(item))
+            item->valueint = (int)strlen(item->valuestring);
+        measure_strings(item->child);
+    }
+}
+
+/* Names too: a line that is no record at all may have data there. */
+static void wipe_strings(cJSON *json)
+{
+    for (cJSON *item = json; item != NULL; item = item->next) {
+        if (cJSON_IsString(item))
+            kfe_wipe(item->valuestring, (size_t)item->valueint);
+        if (item->string != NULL)
+            kfe_wipe(item->string, strlen(item->string));
+        wipe_strings(item->child);
+    }
+}
+
+static void free_headers(rd_kafka_headers_t *headers)
+{
+    const char *name;
+    const void *value;
+    size_t len;
+    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &len) == 0; i++) {
+        if (value != NULL)
+            kfe_wipe((void *)(uintptr_t)value, len);
+    }
+    rd_kafka_headers_destroy(headers);
+}
+
 static kfe_error parse_line(cJSON **out, const char *line, size_t len)
 {
     if (memchr(line, '\0', len) != NULL || !kfe_cmd_is_utf8(line, len))
@@ -37,6 +71,7 @@ static kfe_error parse_line(cJSON **out, const char *line, size_t len)
     if (root == NULL)
         return kfe_fail(KFE_E_ARGUMENT, "no JSON from column %zu on",
                         end != NULL && end >= line ? (size_t)(end - line) + 1 : 1);
+    measure_strings(root);
     *out = root;
     return KFE_OK;
 }
@@ -139,19 +174,10 @@ kfe_error kfe_cmd_record_init(kfe_cmd_record *out, const char *line, size_t len)
     return err;
 }
 
-static void wipe_strings(cJSON *json)
-{
-    for (cJSON *item = json; item != NULL; item = item->next) {
-        if (item->valuestring != NULL)
-            kfe_wipe(item->valuestring, strlen(item->valuestring));
-        wipe_strings(item->child);
-    }
-}
-
 void kfe_cmd_record_wipe(kfe_cmd_record *record)
 {
     if (record->headers != NULL)
-        rd_kafka_headers_destroy(record->headers);
+        free_headers(record->headers);
     wipe_strings(record->memory);
     cJSON_Delete(record->memory);
     memset(record, 0, sizeof(*record));

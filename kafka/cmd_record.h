@@ -21,6 +21,8 @@ typedef struct {
 /* `line` has `len` bytes and a NUL behind them. KFE_E_ARGUMENT: the detail tells what is wrong
  * and quotes none of the line; `out` is zero then. */
 kfe_error kfe_cmd_record_init(kfe_cmd_record *out, const char *line, size_t len);
+/* Zeroes what was read of the line, also of one that was refused; and the values of headers, which
+ * whoever takes them sets to NULL here. */
 void kfe_cmd_record_wipe(kfe_cmd_record *record);
 
 #endif

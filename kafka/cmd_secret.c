@@ -25,6 +25,8 @@ static long read_line(int tty, const sigset_t *usual, uint8_t *out, size_t cap)
 {
     size_t len = 0;
     bool fits = true;
+    /* A key that ends the process also empties the queue: what was ready may be gone again. */
+    fcntl(tty, F_SETFL, O_RDWR | O_NONBLOCK);
     for (;;) {
         uint8_t byte = 0;
         struct pollfd input = {.fd = tty, .events = POLLIN};
@@ -36,7 +38,10 @@ static long read_line(int tty, const sigset_t *usual, uint8_t *out, size_t cap)
                 continue;
             return -1;
         }
-        if (read(tty, &byte, 1) != 1)
+        ssize_t got = read(tty, &byte, 1);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
+        if (got != 1)
             return -1;
         if (byte == '\n')
             return fits ? (long)len : -1;
@@ -47,26 +52,34 @@ static long read_line(int tty, const sigset_t *usual, uint8_t *out, size_t cap)
     }
 }
 
-/* Ended in the middle, the shell would be left without echo. Signals that end are held
- * but while input is waited for, and those of no handler of their own have this one meanwhile. */
-static long read_hidden(int tty, uint8_t *out, size_t cap)
+static const int mild[] = {SIGINT, SIGTERM}, rude[] = {SIGQUIT, SIGHUP};
+
+/* Ended while it shows nothing, the terminal would be left to the shell like that. From before the
+ * echo goes until it is back, signals that end are held but while input is waited for, those of no
+ * handler of their own have this one, and SIGTSTP is held all the time. */
+static void hold_signals(struct sigaction was[2], sigset_t *before, sigset_t *usual)
 {
-    static const int mild[] = {SIGINT, SIGTERM}, rude[] = {SIGQUIT, SIGHUP};
-    struct sigaction note = {.sa_handler = on_end}, was[2];
-    sigset_t hold, before;
+    struct sigaction note = {.sa_handler = on_end};
+    sigset_t hold;
     sigemptyset(&hold);
+    sigaddset(&hold, SIGTSTP);
     for (int i = 0; i < 2; i++) {
         sigaddset(&hold, mild[i]);
         sigaddset(&hold, rude[i]);
     }
-    sigprocmask(SIG_BLOCK, &hold, &before);
+    sigprocmask(SIG_BLOCK, &hold, before);
+    *usual = *before;
+    sigaddset(usual, SIGTSTP);
     for (int i = 0; i < 2; i++)
         sigaction(rude[i], &note, &was[i]);
-    long len = read_line(tty, &before, out, cap);
+}
+
+/* In this order: one that came meanwhile is noted, too. */
+static void let_signals(const struct sigaction was[2], const sigset_t *before)
+{
+    sigprocmask(SIG_SETMASK, before, NULL);
     for (int i = 0; i < 2; i++)
         sigaction(rude[i], &was[i], NULL);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    return len;
 }
 
 static long ask_hidden(int tty, uint8_t *out, size_t cap)
@@ -76,19 +89,20 @@ static long ask_hidden(int tty, uint8_t *out, size_t cap)
         return -1;
     struct termios hidden = shown;
     hidden.c_lflag &= (tcflag_t) ~(ECHO | ECHOE | ECHOK | ECHONL);
-    sigset_t suspend, before;
-    sigemptyset(&suspend);
-    sigaddset(&suspend, SIGTSTP);
-    sigprocmask(SIG_BLOCK, &suspend, &before);
+    struct sigaction was[2];
+    sigset_t before, usual;
+    hold_signals(was, &before, &usual);
     long len = -1;
     if (tcsetattr(tty, TCSAFLUSH, &hidden) == 0) {
-        len = read_hidden(tty, out, cap);
+        len = read_line(tty, &usual, out, cap);
         tcsetattr(tty, TCSAFLUSH, &shown);
         dprintf(tty, "\n");
     }
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    let_signals(was, &before);
+    if (len < 0 || ended != 0)
+        kfe_wipe(out, cap);
     if (ended != 0)
-        raise(ended);
+        raise(ended); /* it may write a core */
     return len;
 }
 
@@ -104,8 +118,6 @@ long kfe_cmd_secret_ask(void *arg, const char *option, uint8_t *out, size_t cap)
     dprintf(tty, "%s (%s): ", dot != NULL && strcmp(dot, ".pin") == 0 ? "PIN" : "Passphrase",
             option);
     long len = ask_hidden(tty, out, cap);
-    if (len < 0)
-        kfe_wipe(out, cap);
     close(tty);
     return len;
 }

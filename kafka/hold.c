@@ -119,8 +119,7 @@ static void list_free(rd_kafka_topic_partition_list_t *assigned)
 
 typedef enum { AT_RECORD, NOT_SOUGHT, NOT_OURS } stop_result;
 
-/* In this order: a pause goes by how far the application has come; and whoever revokes the
- * partition after the pause resumes it. */
+/* In this order: a pause goes by how far the application has come. */
 static stop_result stop_at(rd_kafka_t *rk, const rd_kafka_message_t *message)
 {
     const char *topic = rd_kafka_topic_name(message->rkt);

@@ -105,6 +105,9 @@ def asking_pin(folder):
     check(b"00000000" not in shown, "the PIN is shown", shown)
     code, shown = on_terminal(args, [(b"PIN (", b"135\x1c", True)])
     check(code == -signal.SIGQUIT, "^\\ does not end it", shown)
+    for _ in range(20):  # right behind the line, when it is read already or not
+        code, shown = on_terminal(args, [(b"PIN (", b"00000000\n\x1c", True)])
+        check(code == -signal.SIGQUIT, "^\\ behind the line does not end it", shown)
     code, shown = on_terminal(args, [(b"PIN (", b"135\x03", True)])
     check(code == 1 and b"active" not in shown, "^C does not end it", shown)
     code, shown = on_terminal(args, [(b"PIN (", b"13572468\n", True)])

@@ -14,6 +14,23 @@
 
 #include "kafka/cmd_lines.h"
 
+/* Every block that cmd_lines.c gives back goes by here (-Wl,--wrap=free). */
+void __real_free(void *block);
+void __wrap_free(void *block);
+
+static unsigned freed, unwiped;
+
+void __wrap_free(void *block)
+{
+    if (block != NULL) {
+        const char *start = block;
+        freed++;
+        for (int i = 0; i < 16; i++)
+            unwiped += start[i] != 0;
+    }
+    __real_free(block);
+}
+
 typedef struct {
     int write;
     kfe_cmd_lines lines;
@@ -93,6 +110,7 @@ static void test_long_line(void **state)
     (void)state;
     enum { PIECES = 300, PIECE = 1000 };
     static char piece[PIECE + 1], whole[PIECES * PIECE];
+    freed = unwiped = 0;
     memset(whole, 'x', sizeof(whole));
     memset(piece, 'x', PIECE);
     pipe_reader p;
@@ -110,6 +128,8 @@ static void test_long_line(void **state)
     close(p.write);
     assert_result(&p, KFE_LINES_END);
     close_pipe(&p);
+    assert_true(freed > 3); /* 64 KiB, 128, 256, 512 */
+    assert_int_equal(unwiped, 0);
 }
 
 static void test_unreadable(void **state)

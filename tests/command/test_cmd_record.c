@@ -9,10 +9,57 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
 #include <cmocka.h>
 
 #include "kafka/cmd_bytes.h"
 #include "kafka/cmd_record.h"
+
+/* All that a record is given back by (-Wl,--wrap=...). Strings have LONG bytes or more in the test
+ * that looks. */
+void __real_cJSON_Delete(cJSON *json);
+void __wrap_cJSON_Delete(cJSON *json);
+void __real_rd_kafka_headers_destroy(rd_kafka_headers_t *headers);
+void __wrap_rd_kafka_headers_destroy(rd_kafka_headers_t *headers);
+
+enum { LONG = 12 };
+static bool looking;
+static unsigned looked, unwiped;
+
+static void look_at(const char *bytes, size_t len)
+{
+    looked++;
+    for (size_t i = 0; i < len; i++)
+        unwiped += bytes[i] != 0;
+}
+
+static void look_at_tree(const cJSON *json)
+{
+    for (const cJSON *item = json; item != NULL; item = item->next) {
+        if (item->valuestring != NULL)
+            look_at(item->valuestring, LONG);
+        if (item->string != NULL)
+            look_at(item->string, 1);
+        look_at_tree(item->child);
+    }
+}
+
+void __wrap_cJSON_Delete(cJSON *json)
+{
+    if (looking)
+        look_at_tree(json);
+    __real_cJSON_Delete(json);
+}
+
+void __wrap_rd_kafka_headers_destroy(rd_kafka_headers_t *headers)
+{
+    const char *name;
+    const void *value;
+    size_t len;
+    for (size_t i = 0; looking && !rd_kafka_header_get_all(headers, i, &name, &value, &len); i++)
+        look_at(value, len);
+    __real_rd_kafka_headers_destroy(headers);
+}
 
 static void assert_bytes(kfe_bytes got, const char *want, size_t len)
 {
@@ -207,6 +254,30 @@ static void test_utf8(void **state)
         assert_false(kfe_cmd_is_utf8(bad[i], strlen(bad[i])));
 }
 
+/* Bytes with zeros among them, and a line that is refused half way. */
+static void test_nothing_stays_behind(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "{\"key\":{\"base64\":\"AABTRUNSRVQx\"},\"value\":\"SECRET SECRET\","
+        "\"headers\":[[\"header header\",{\"base64\":\"AABTRUNSRVQy\"}]]}",
+        "{\"value\":\"SECRET SECRET\",\"headers\":[[\"header header\",\"SECRET SECRET\"],"
+        "[{\"base64\":\"AABTRUNSRVQx\"},\"SECRET SECRET\"]]}",
+        "{\"SECRET SECRET\":\"SECRET SECRET\"}"};
+    static const unsigned pieces[] = {10, 9, 2};
+    for (int i = 0; i < 3; i++) {
+        kfe_cmd_record r;
+        looking = true;
+        looked = unwiped = 0;
+        kfe_error err = kfe_cmd_record_init(&r, lines[i], strlen(lines[i]));
+        assert_int_equal(err, i == 0 ? KFE_OK : KFE_E_ARGUMENT);
+        kfe_cmd_record_wipe(&r);
+        looking = false;
+        assert_int_equal(looked, pieces[i]);
+        assert_int_equal(unwiped, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_zero_byte_in_the_line),
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_nothing_stays_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,3 +63,9 @@ if [ -e /dev/full ]; then
     has err "cannot write to stdout"
     lines err 1
 fi
+
+# Without a KeyManager nothing would be sealed: said, and nothing sent. No broker is needed for that.
+printf 'encryption.keyprovider.class=file\nencryption.keyprovider.file.path=%s/none.json\n' "$dir" >bare.conf
+echo '{"value":"secret"}' >in
+run 1 kfe produce -b 127.0.0.1:1 -t t -F bare.conf <in
+has err 'encryption.keymanager.class'

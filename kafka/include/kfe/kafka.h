@@ -61,7 +61,8 @@ typedef struct {
  * kfe_error_detail() tell why. On error payload and headers stay the caller's, untouched. */
 KFE_API rd_kafka_resp_err_t kfe_produce(kfe_producer *producer, kfe_message *message);
 /* The same for n records, sealed in one go and enqueued in order; returns how many were
- * enqueued; each `err` tells its own. */
+ * enqueued; each `err` and `error` tells its own, kfe_error_detail() only of the last that failed.
+ * Once the queue is full the rest is not tried, so that none overtakes. */
 KFE_API size_t kfe_produce_batch(kfe_producer *producer, kfe_message *messages, size_t n);
 /* Serves delivery reports and other callbacks, as rd_kafka_poll(). A delivery report shows the
  * application's own key, value, headers and opaque. */
@@ -80,7 +81,8 @@ KFE_API rd_kafka_t *kfe_consumer_handle(const kfe_consumer *consumer);
 
 /* Called, on the polling thread, for every record that is refused, whatever
  * encryption.consumer.on.error says; and once for a record that has to wait (KFE_E_BUSY,
- * KFE_E_PROVIDER: it comes later). `detail` is one line for a log. Must not call kfe_consume*(). */
+ * KFE_E_PROVIDER, KFE_E_MEMORY, KFE_E_RANDOM, KFE_E_IO: it comes later). `detail` is one line for a
+ * log, for a record that failed beside others a general one. Must not call kfe_consume*(). */
 typedef void kfe_refused_cb(void *arg, const char *topic, int32_t partition, int64_t offset,
                             kfe_error error, const char *detail);
 KFE_API void kfe_consumer_on_refused(kfe_consumer *consumer, kfe_refused_cb *refused, void *arg);
@@ -95,16 +97,18 @@ KFE_API void kfe_consumer_on_refused(kfe_consumer *consumer, kfe_refused_cb *ref
  *         seek past it and resume.
  *   skip  is left out; but never for KFE_E_CREDENTIALS, KFE_E_BACKEND and what else says nothing
  *         about the record: those stop the partition as `fail` does.
- * KFE_E_BUSY and KFE_E_PROVIDER (and want of memory) say nothing either: the partition is paused
- * and tried again a moment later, in either case. That resumes it also where the application paused
- * it meanwhile, and rd_kafka_position() is not known until then: take offsets from the messages you
- * got. A batch may hold records of a partition that was just revoked, as librdkafka's may. */
+ * KFE_E_BUSY and KFE_E_PROVIDER (and want of memory and the like) say nothing either: the partition
+ * is paused and tried again a moment later, in either case. That resumes it also where the
+ * application paused it meanwhile, and rd_kafka_position() is not known until then: take offsets
+ * from the messages you got. A batch may hold records of a partition that was just revoked, as
+ * librdkafka's may. */
 KFE_API rd_kafka_message_t *kfe_consume(kfe_consumer *consumer, int timeout_ms);
 /* Up to n of them, opened in one go; returns how many (0 after the timeout), -1 on error. */
 KFE_API ssize_t kfe_consume_batch(kfe_consumer *consumer, int timeout_ms, rd_kafka_message_t **out,
                                   size_t n);
-/* Resumes every partition that `fail` stopped, at the refused record. A key that was missing is
- * believed missing for 30 seconds. */
+/* Resumes every partition that `fail` stopped, at the refused record; also one that was revoked and
+ * came back within a second. A key that was missing is believed missing for 30 seconds, so a retry
+ * right after it was added may be refused again. */
 KFE_API rd_kafka_resp_err_t kfe_consumer_retry(kfe_consumer *consumer);
 
 /* Why a message was refused; KFE_OK for every other message. */

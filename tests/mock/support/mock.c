@@ -146,8 +146,11 @@ void mock_finish(kfe_producer *producer)
 void mock_await_ready(kfe_consumer *consumer, size_t n)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(kfe_consumer_handle(consumer));
-    for (int i = 0; rd_kafka_queue_length(queue) < n && i < WAIT_MS; i++)
+    int settled = 0;
+    for (int i = 0; rd_kafka_queue_length(queue) <= n && settled < 500 && i < WAIT_MS; i++) {
+        settled = rd_kafka_queue_length(queue) == n ? settled + 1 : 0;
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
     assert_true(rd_kafka_queue_length(queue) >= n);
     rd_kafka_queue_destroy(queue);
 }

@@ -44,7 +44,8 @@ void mock_finish(kfe_producer *producer);
 void mock_produce(const kfe_config *config, const char *topic, int32_t partition,
                   const char *const *texts);
 
-/* Waits until librdkafka has this many messages ready, so that one batch gets them all. */
+/* Waits until librdkafka has this many messages ready for a consumer of one partition that was not
+ * polled yet, so that one batch gets them all. librdkafka 2 counts a mark of its own besides. */
 void mock_await_ready(kfe_consumer *consumer, size_t n);
 
 /* The next message, or a failure after WAIT_MS. */

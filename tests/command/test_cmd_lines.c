@@ -16,7 +16,8 @@
 
 /* Every block that cmd_lines.c gives back goes by here (-Wl,--wrap=free). */
 void __real_free(void *block);
-void __wrap_free(void *block);
+/* Visible, as a sanitizer's library asks for it too. */
+__attribute__((visibility("default"))) void __wrap_free(void *block);
 
 static unsigned freed, unwiped;
 

@@ -14,19 +14,6 @@ const char *kfe_version(void)
     return "1.0.0";
 }
 
-static kfe_error open_manager(kfe_engine *engine, const kfe_config *config)
-{
-    const kfe_key_manager_ops *ops = NULL;
-    kfe_error err = kfe_class_manager(config, &ops);
-    if (!err && ops != NULL)
-        err = kfe_config_check_class(config, "encryption.keymanager.", ops->options);
-    if (!err && ops != NULL)
-        err = ops->open(&engine->manager, config);
-    if (!err && ops != NULL && (engine->manager == NULL || engine->manager->ops == NULL))
-        err = kfe_fail(KFE_E_CONFIG, "the KeyManager %s opened as nothing", ops->name);
-    return err;
-}
-
 kfe_error kfe_engine_new(kfe_engine **out, const kfe_config *config)
 {
     if (out == NULL || config == NULL)
@@ -37,7 +24,7 @@ kfe_error kfe_engine_new(kfe_engine **out, const kfe_config *config)
     kfe_state *state = NULL;
     kfe_error err = kfe_settings_init(&engine->settings, config);
     if (!err)
-        err = open_manager(engine, config);
+        err = kfe_key_manager_open(&engine->manager, config);
     if (!err) {
         engine->owned = kfe_secret_alloc(sizeof(*engine->owned));
         err = engine->owned == NULL ? KFE_E_MEMORY : kfe_state_new(&state, &engine->settings);
@@ -61,8 +48,7 @@ void kfe_engine_free(kfe_engine *engine)
         kfe_state_free(atomic_load(&engine->state));
     for (int i = 0; i < KFE_WORKS_KEPT; i++)
         kfe_work_free(atomic_load(&engine->works[i]));
-    if (engine->manager != NULL && KFE_HAS(engine->manager->ops, free))
-        engine->manager->ops->free(engine->manager);
+    kfe_key_manager_close(engine->manager);
     kfe_settings_wipe(&engine->settings);
     kfe_secret_free((void *)(uintptr_t)engine->owned);
     free(engine);

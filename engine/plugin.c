@@ -101,10 +101,12 @@ kfe_error kfe_key_provider_open(kfe_key_provider **out, const kfe_config *config
                                  KFE_HAS(ops, options) ? ops->options : NULL);
     if (err)
         return err;
-    *out = NULL;
-    err = ops->open(out, config);
-    if (!err && (*out == NULL || (*out)->ops == NULL))
+    kfe_key_provider *provider = NULL;
+    err = ops->open(&provider, config);
+    if (!err && (provider == NULL || provider->ops == NULL))
         err = kfe_fail(KFE_E_PROVIDER, "the KeyProvider %s opened as nothing", ops->name);
+    if (!err)
+        *out = provider;
     return err;
 }
 
@@ -137,4 +139,28 @@ kfe_error kfe_class_manager(const kfe_config *config, const kfe_key_manager_ops 
         return fail_table(manager_option, value);
     *out = table;
     return KFE_OK;
+}
+
+kfe_error kfe_key_manager_open(kfe_key_manager **out, const kfe_config *config)
+{
+    const kfe_key_manager_ops *ops = NULL;
+    kfe_key_manager *manager = NULL;
+    kfe_error err = kfe_class_manager(config, &ops);
+    if (err || ops == NULL)
+        return err;
+    err = kfe_config_check_class(config, KFE_MANAGER_PREFIX,
+                                 KFE_HAS(ops, options) ? ops->options : NULL);
+    if (!err)
+        err = ops->open(&manager, config);
+    if (!err && (manager == NULL || manager->ops == NULL))
+        err = kfe_fail(KFE_E_CONFIG, "the KeyManager %s opened as nothing", ops->name);
+    if (!err)
+        *out = manager;
+    return err;
+}
+
+void kfe_key_manager_close(kfe_key_manager *manager)
+{
+    if (manager != NULL)
+        manager->ops->free(manager);
 }

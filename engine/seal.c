@@ -64,7 +64,8 @@ static kfe_error det_session(const kfe_job *j, size_t *index)
     kfe_error err = kfe_opener_get(j->state, &ref, &session);
     if (!err)
         err = kfe_job_use(j, session, index);
-    *index += 1;
+    if (!err)
+        *index += 1;
     return err;
 }
 

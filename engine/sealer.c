@@ -9,7 +9,7 @@
 static void evict(kfe_state *state)
 {
     kfe_node *node = state->sealers.oldest;
-    while (node != NULL && (((kfe_sealer *)node)->making))
+    while (node != NULL && ((kfe_sealer *)node)->making)
         node = node->newer;
     if (node == NULL)
         return;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/key_name.h"
+#include "engine/topic_map.h"
 
 static kfe_bytes text(const char *string)
 {
@@ -55,16 +56,7 @@ static kfe_error read_topic(kfe_settings *s)
     const char *map = get(s, "encryption.aad.topic.map");
     if (map[0] == '\0')
         return KFE_OK;
-    const char *split = strrchr(map, '=');
-    if (split == NULL)
-        return kfe_fail(KFE_E_CONFIG, "encryption.aad.topic.map: want REGEX=REPLACEMENT");
-    char *regex = strndup(map, (size_t)(split - map));
-    s->topic_replacement = strdup(split + 1);
-    kfe_error err = regex == NULL || s->topic_replacement == NULL
-                        ? kfe_fail(KFE_E_MEMORY, "out of memory")
-                        : kfe_pattern_new(&s->topic_map, "encryption.aad.topic.map", regex);
-    free(regex);
-    return err;
+    return kfe_topic_map_new("encryption.aad.topic.map", map, &s->topic_map, &s->topic_replacement);
 }
 
 static kfe_error read_patterns(kfe_settings *s)

@@ -34,8 +34,7 @@ kfe_config *rig_config(const char *name, ...)
                    "encryption.keymanager.default.key", "orders", NULL);
     va_list args;
     va_start(args, name);
-    for (; name != NULL; name = va_arg(args, const char *))
-        kit_set(config, name, va_arg(args, const char *));
+    kit_set_list(config, name, args);
     va_end(args);
     return config;
 }

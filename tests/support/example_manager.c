@@ -82,3 +82,34 @@ EXPORT const kfe_key_manager_ops kfe_example_silent_manager = {
     .open = manager_open,
     .free = manager_free,
 };
+
+/* Opens as something that has no table, and says that it is fine. */
+static kfe_error open_hollow(kfe_key_manager **out, const kfe_config *config)
+{
+    static kfe_key_manager hollow;
+    (void)config;
+    *out = &hollow;
+    return KFE_OK;
+}
+
+static void free_hollow(kfe_key_manager *self)
+{
+    (void)self;
+}
+
+static kfe_error choose_nothing(kfe_key_manager *self, const kfe_record *record,
+                                kfe_key_choice *out)
+{
+    (void)self;
+    (void)record;
+    (void)out;
+    return KFE_OK;
+}
+
+EXPORT const kfe_key_manager_ops kfe_example_hollow_manager = {
+    .size = sizeof(kfe_key_manager_ops),
+    .name = "hollow",
+    .open = open_hollow,
+    .free = free_hollow,
+    .choose = choose_nothing,
+};

@@ -81,14 +81,19 @@ void kit_set(kfe_config *config, const char *name, const char *value)
         fail_msg("%s=%s: %s", name, value, kfe_error_detail());
 }
 
+void kit_set_list(kfe_config *config, const char *name, va_list rest)
+{
+    for (; name != NULL; name = va_arg(rest, const char *))
+        kit_set(config, name, va_arg(rest, const char *));
+}
+
 kfe_config *kit_config(const char *name, ...)
 {
     kfe_config *config = NULL;
     assert_int_equal(kfe_config_new(&config), KFE_OK);
     va_list args;
     va_start(args, name);
-    for (; name != NULL; name = va_arg(args, const char *))
-        kit_set(config, name, va_arg(args, const char *));
+    kit_set_list(config, name, args);
     va_end(args);
     return config;
 }

@@ -34,6 +34,8 @@ const char *kit_keystore(const char *file, const kit_key *keys, size_t n);
 /* A configuration of name, value, name, value, ..., NULL. */
 kfe_config *kit_config(const char *name, ...);
 void kit_set(kfe_config *config, const char *name, const char *value);
+/* The same for `name` and what follows it, as in kit_config(). */
+void kit_set_list(kfe_config *config, const char *name, va_list rest);
 kfe_engine *kit_engine(const kfe_config *config);
 
 /* ---- Records on the heap ------------------------------------------------------------------- */

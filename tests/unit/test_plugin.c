@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <kfe/kfe.h>
+
 #include "engine/config.h"
 #include "tests/support/example_provider.h"
 
@@ -323,6 +325,20 @@ static void a_provider_must_open_as_something(void **state)
     assert_null(provider);
 }
 
+static void a_manager_must_open_as_something(void **state)
+{
+    (void)state;
+    kfe_key_manager *manager = NULL;
+    kfe_engine *engine = NULL;
+    set(MANAGER_CLASS, EXAMPLE_MANAGER ":kfe_example_hollow_manager");
+    assert_int_equal(kfe_key_manager_open(&manager, config), KFE_E_CONFIG);
+    SAYS("hollow");
+    assert_null(manager);
+    set(PROVIDER_CLASS, EXAMPLE_PROVIDER ":kfe_example_provider");
+    assert_int_equal(kfe_engine_new(&engine, config), KFE_E_CONFIG);
+    assert_null(engine);
+}
+
 int main(void)
 {
 #define WITH_CONFIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -342,6 +358,7 @@ int main(void)
         WITH_CONFIG(the_example_waits_at_its_gate),
         cmocka_unit_test(key_names_are_checked),
         WITH_CONFIG(a_provider_must_open_as_something),
+        WITH_CONFIG(a_manager_must_open_as_something),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,64 +2,78 @@
 #ifndef KFE_ENGINE_BACKEND_H
 #define KFE_ENGINE_BACKEND_H
 
-/* The contract between the record path and a cipher backend: an array of messages in one call,
- * as a structure of arrays that the engine fills field-major (field i of all records together).
- * One message is a batch of one. Backends trust their arguments; the engine checked them. */
+/* The contract between whoever has messages (the record path, <kfe/gcm.h>, the OpenSSL provider
+ * module) and a cipher backend: an array of messages in one call, each in the public 64-byte form,
+ * so that nothing is converted on the way. One message is a batch of one. Backends trust their
+ * arguments: the caller checked them. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <kfe/error.h>
+#include <kfe/gcm.h>
 
 struct kfe_crypto;
 typedef struct kfe_backend kfe_backend;
 
 /* An expanded key, immutable once made: shared between threads. A backend embeds it as its first
  * member; the key remembers who expanded it. */
-typedef struct {
+struct kfe_gcm_key {
     const kfe_backend *backend;
-} kfe_aead_key;
+};
+typedef struct kfe_gcm_key kfe_aead_key;
+typedef kfe_gcm_op kfe_aead_op;
 
-/* The beginning of the AAD that a record's fields have in common: its bytes (a multiple of 16), for
- * backends that hash them again for each message, and room for the state after them, for those
- * that start from it. Filled by absorb() for one key. */
+/* Suites beside those on the wire (engine/envelope.h): AES-192-GCM is for <kfe/gcm.h> alone. */
+enum { KFE_A192GCM = 31 };
+
+/* What the record path puts behind op.prefix: also the absorbed bytes, for backends that cannot
+ * start from a state and hash them again (`from_state` below). */
 typedef struct {
-    uint8_t state[16];
+    kfe_gcm_prefix absorbed;
     const uint8_t *bytes;
-    uint32_t len;
 } kfe_prefix;
 
-/* Message i is key[i], nonce[i] (12 of 16 bytes), AAD prefix[i] || aad[i], in[i] -> out[i] of
- * len[i] bytes, tag[i] of 16 bytes. out[i] is in[i] or overlaps no other message. in[i] may be NULL
- * when len[i] is 0. All keys of a batch belong to one backend. */
+/* All keys of a batch belong to one backend. */
 typedef struct {
+    const kfe_aead_op *ops;
     size_t n;
-    const kfe_aead_key **key;
-    uint8_t (*nonce)[16];
-    const kfe_prefix **prefix;
-    const uint8_t **aad;
-    uint32_t *aad_len;
-    const uint8_t **in;
-    uint8_t **out;
-    uint32_t *len;
-    uint8_t **tag;
     uint64_t *failed; /* open: (n + 63) / 64 words, all written; bit i%64 of word i/64: forged */
+    bool padded;      /* each op's AAD may be read up to a multiple of 16 bytes, and is zero there */
 } kfe_aead_batch;
+
+/* Where a message that comes in parts has got to. */
+typedef struct {
+    uint8_t ghash[16];
+    uint8_t counter[16]; /* the next counter block; its last 4 bytes count modulo 2^32 */
+} kfe_gcm_stream;
 
 struct kfe_backend {
     const char *name;
-    unsigned suites; /* bit s: it does the suite with wire id s */
+    unsigned suites; /* bit s: it does suite s */
+    bool from_state; /* false: op.prefix is the first member of a kfe_prefix, and `bytes` are used */
+    uint32_t key_size; /* bytes of a key, at most KFE_SECRET_MAX, aligned to 64 */
     bool (*usable)(void);
-    /* `key` has 32 bytes; a suite with a shorter key takes the first of them. */
-    kfe_error (*key_new)(kfe_aead_key **out, const struct kfe_crypto *crypto, unsigned suite,
-                         const uint8_t *key);
-    void (*key_free)(kfe_aead_key *key); /* wipes */
-    void (*absorb)(const kfe_aead_key *key, kfe_prefix *prefix);
+
+    /* Expands into `key`: zeroed memory of key_size bytes, which the caller wipes after key_wipe()
+     * (NULL: it has nothing elsewhere). `raw` has 32 bytes; a suite with a shorter key takes the
+     * first of them. */
+    kfe_error (*key_init)(kfe_aead_key *key, const struct kfe_crypto *crypto, unsigned suite,
+                          const uint8_t *raw);
+    void (*key_wipe)(kfe_aead_key *key);
+
     kfe_error (*seal)(const kfe_aead_batch *batch);
     /* KFE_OK also when some are forged: `failed` tells, and their out is zero. Any error: nothing
      * can be said of any message, and every out is zero. */
     kfe_error (*open)(const kfe_aead_batch *batch);
+
+    /* AES-GCM in pieces of whole blocks. All NULL, but for `hash`, where there is none. */
+    void (*hash)(const kfe_aead_key *key, uint8_t state[16], const uint8_t *data, size_t blocks);
+    void (*keystream)(const kfe_aead_key *key, const uint8_t counter[16], uint8_t out[16]);
+    void (*seal_blocks)(const kfe_aead_key *key, kfe_gcm_stream *at, const uint8_t *in,
+                        uint8_t *out, size_t blocks);
+    void (*open_blocks)(const kfe_aead_key *key, kfe_gcm_stream *at, const uint8_t *in,
+                        uint8_t *out, size_t blocks);
 };
 
 /* All backends of this build, best first, NULL at the end. */
@@ -71,5 +85,10 @@ extern const kfe_backend kfe_openssl_backend;
  */
 kfe_error kfe_backend_pick(const char *name, const struct kfe_crypto *crypto,
                            const kfe_backend **out);
+
+/* A key in secret memory: gone in a forked child. */
+kfe_error kfe_aead_key_new(kfe_aead_key **out, const kfe_backend *backend,
+                           const struct kfe_crypto *crypto, unsigned suite, const uint8_t *raw);
+void kfe_aead_key_free(kfe_aead_key *key); /* wipes; NULL is fine */
 
 #endif

@@ -39,7 +39,7 @@ typedef struct {
     const kfe_aead_op *ops;
     size_t n;
     uint64_t *failed; /* open: (n + 63) / 64 words, all written; bit i%64 of word i/64: forged */
-    bool padded;      /* each op's AAD may be read up to a multiple of 16 bytes, and is zero there */
+    bool padded; /* each op's AAD may be read up to a multiple of 16 bytes, and is zero there */
 } kfe_aead_batch;
 
 /* Where a message that comes in parts has got to. */
@@ -51,13 +51,14 @@ typedef struct {
 struct kfe_backend {
     const char *name;
     unsigned suites; /* bit s: it does suite s */
-    bool from_state; /* false: op.prefix is the first member of a kfe_prefix, and `bytes` are used */
+    bool
+        from_state; /* false: op.prefix is the first member of a kfe_prefix, and `bytes` are used */
     uint32_t key_size; /* bytes of a key, at most KFE_SECRET_MAX, aligned to 64 */
     bool (*usable)(void);
 
-    /* Expands into `key`: zeroed memory of key_size bytes, which the caller wipes after key_wipe()
-     * (NULL: it has nothing elsewhere). `raw` has 32 bytes; a suite with a shorter key takes the
-     * first of them. */
+    /* Expands into `key`, whose `backend` is set: zeroed memory of key_size bytes, which the caller
+     * wipes after key_wipe() (NULL: it has nothing elsewhere). `raw` has 32 bytes; a suite with a
+     * shorter key takes the first of them. */
     kfe_error (*key_init)(kfe_aead_key *key, const struct kfe_crypto *crypto, unsigned suite,
                           const uint8_t *raw);
     void (*key_wipe)(kfe_aead_key *key);

@@ -7,6 +7,7 @@
 
 #include "engine/backend.h"
 #include "engine/envelope.h"
+#include "engine/secret.h"
 
 const kfe_backend *const kfe_all_backends[] = {&kfe_openssl_backend, NULL};
 
@@ -23,6 +24,31 @@ const char *const *kfe_backends(void)
     return names;
 }
 
+kfe_error kfe_aead_key_new(kfe_aead_key **out, const kfe_backend *backend,
+                           const struct kfe_crypto *crypto, unsigned suite, const uint8_t *raw)
+{
+    if (suite > 31 || (backend->suites >> suite & 1) == 0)
+        return kfe_fail(KFE_E_BACKEND, "backend %s does not do suite %u", backend->name, suite);
+    kfe_aead_key *key = kfe_secret_alloc(backend->key_size);
+    if (key == NULL)
+        return KFE_E_MEMORY;
+    key->backend = backend;
+    kfe_error err = backend->key_init(key, crypto, suite, raw);
+    if (err)
+        kfe_secret_free(key);
+    else
+        *out = key;
+    return err;
+}
+
+void kfe_aead_key_free(kfe_aead_key *key)
+{
+    /* A parent's key reads as zeros in a child, and what it has elsewhere is out of reach. */
+    if (key != NULL && key->backend != NULL && key->backend->key_wipe != NULL)
+        key->backend->key_wipe(key);
+    kfe_secret_free(key);
+}
+
 /* AES-256-GCM of 00 01 .. 1f under key 00 .. 1f and nonce 00 .. 0b with AAD 00 .. 1f, split into a
  * prefix of 16 bytes and the rest. Computed with Python's cryptography. */
 static const uint8_t known_text[32] = {
@@ -33,38 +59,38 @@ static const uint8_t known_tag[16] = {0xc8, 0x2a, 0x51, 0x44, 0x1d, 0xda, 0x6d, 
 
 static kfe_error known_answers(const kfe_backend *backend, const struct kfe_crypto *crypto)
 {
-    uint8_t plain[32], text[32], tag[16], nonce[1][16] = {{0}};
+    uint8_t plain[32], text[32], tag[16];
     for (uint8_t i = 0; i < 32; i++)
         plain[i] = i;
-    memcpy(nonce[0], plain, 12);
     kfe_aead_key *key = NULL;
-    kfe_error err = backend->key_new(&key, crypto, KFE_A256GCM, plain);
+    kfe_error err = kfe_aead_key_new(&key, backend, crypto, KFE_A256GCM, plain);
     if (err)
         return err;
-    kfe_prefix prefix = {.bytes = plain, .len = 16};
-    backend->absorb(key, &prefix);
-    kfe_aead_batch one = {1,
-                          (const kfe_aead_key *[]){key},
-                          nonce,
-                          (const kfe_prefix *[]){&prefix},
-                          (const uint8_t *[]){plain + 16},
-                          (uint32_t[]){16},
-                          (const uint8_t *[]){plain},
-                          (uint8_t *[]){text},
-                          (uint32_t[]){32},
-                          (uint8_t *[]){tag},
-                          (uint64_t[]){0}};
+    kfe_prefix prefix = {.absorbed.len = 16, .bytes = plain};
+    if (backend->from_state)
+        backend->hash(key, prefix.absorbed.ghash, plain, 1);
+    uint64_t failed = 0;
+    kfe_aead_op op = {.key = key,
+                      .nonce = plain,
+                      .prefix = &prefix.absorbed,
+                      .aad = plain + 16,
+                      .aad_len = 16,
+                      .in = plain,
+                      .len = 32,
+                      .out = text,
+                      .tag = tag};
+    const kfe_aead_batch one = {&op, 1, &failed, false};
     err = backend->seal(&one);
     bool good = !err && memcmp(text, known_text, 32) == 0 && memcmp(tag, known_tag, 16) == 0;
     for (int forged = 0; good && forged < 2; forged++) {
         tag[15] = (uint8_t)(known_tag[15] ^ forged);
-        one.in[0] = known_text;
+        op.in = known_text;
         memset(text, 0xff, sizeof(text));
         static const uint8_t zero[32];
-        good = !backend->open(&one) && one.failed[0] == (uint64_t)forged &&
+        good = !backend->open(&one) && failed == (uint64_t)forged &&
                memcmp(text, forged ? zero : plain, 32) == 0;
     }
-    backend->key_free(key);
+    kfe_aead_key_free(key);
     return good ? KFE_OK
                 : kfe_fail(KFE_E_BACKEND, "backend %s fails its known answers: not used",
                            backend->name);

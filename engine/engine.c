@@ -119,7 +119,7 @@ kfe_error kfe_run_batch(const kfe_work *work, bool seal)
     const kfe_aead_batch *b = &work->batch;
     if (b->n == 0)
         return KFE_OK;
-    return seal ? b->key[0]->backend->seal(b) : b->key[0]->backend->open(b);
+    return seal ? b->ops[0].key->backend->seal(b) : b->ops[0].key->backend->open(b);
 }
 
 static kfe_error refuse_all(const kfe_job *j, kfe_error err)

@@ -171,17 +171,19 @@ typedef struct {
 
 static void put_message(const message *m, uint16_t ordinal, kfe_bytes in, uint8_t *out)
 {
-    kfe_aead_batch *b = &m->work->batch;
     size_t i = kfe_work_place(m->work, kfe_work_class(ordinal));
-    b->key[i] = m->work->in_use[m->group->in_use].session->aead;
-    kfe_nonce(b->nonce[i], m->group->env.counter, ordinal);
-    b->prefix[i] = &m->group->prefix;
-    b->aad[i] = m->aad;
-    b->aad_len[i] = (uint32_t)m->aad_len;
-    b->in[i] = in.data;
-    b->out[i] = out;
-    b->len[i] = (uint32_t)in.len;
-    b->tag[i] = m->tag;
+    kfe_nonce(m->work->nonces[i], m->group->env.counter, ordinal);
+    m->work->ops[i] = (kfe_aead_op){
+        .key = m->work->in_use[m->group->in_use].session->aead,
+        .nonce = m->work->nonces[i],
+        .prefix = &m->group->prefix.absorbed,
+        .aad = m->aad,
+        .aad_len = (uint32_t)m->aad_len,
+        .in = in.data,
+        .out = out,
+        .len = (uint32_t)in.len,
+        .tag = m->tag,
+    };
     m->work->record[i] = m->plan->index;
 }
 
@@ -221,7 +223,9 @@ static kfe_error emit_group(kfe_plan *plan, kfe_work *work, kfe_group *group)
 {
     message m = {.work = work, .plan = plan, .group = group, .tag = group->tags};
     const kfe_aead_key *key = work->in_use[group->in_use].session->aead;
-    key->backend->absorb(key, &group->prefix);
+    kfe_gcm_prefix *p = &group->prefix.absorbed;
+    if (key->backend->from_state)
+        key->backend->hash(key, p->ghash, group->prefix.bytes, p->len / 16);
     if (group->env.record_scope)
         return emit_record(&m);
     kfe_walk walk = {.plan = plan, .group = group};
@@ -250,7 +254,7 @@ kfe_error kfe_plan_emit(kfe_plan *plan, kfe_work *work)
     kfe_aad_prefix_end(p, at, plan->label, plan->aad_key);
     for (unsigned g = 0; g < plan->n_groups; g++) {
         kfe_group *group = &plan->groups[g];
-        group->prefix = (kfe_prefix){.bytes = p, .len = (uint32_t)len};
+        group->prefix = (kfe_prefix){.absorbed.len = len, .bytes = p};
         kfe_error err = group->skipped ? KFE_OK : emit_group(plan, work, group);
         if (err)
             return err;

@@ -15,7 +15,7 @@ static kfe_error derive_aead(kfe_session *session, const kfe_settings *settings,
         return KFE_E_MEMORY;
     kfe_error err = kfe_derive_data(key, context, raw);
     if (!err)
-        err = backend->key_new(&session->aead, settings->crypto, context->suite, raw);
+        err = kfe_aead_key_new(&session->aead, backend, settings->crypto, context->suite, raw);
     kfe_secret_free(raw);
     if (!err && session->committed)
         err = kfe_derive_commitment(key, context, session->commitment);
@@ -74,8 +74,7 @@ void kfe_session_free(kfe_session *session)
 {
     if (session == NULL)
         return;
-    if (session->aead != NULL)
-        session->aead->backend->key_free(session->aead);
+    kfe_aead_key_free(session->aead);
     kfe_secret_free(session->siv);
     kfe_counter_free(session->counter);
     kfe_wipe(session, sizeof(*session));

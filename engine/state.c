@@ -12,13 +12,21 @@ int64_t kfe_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Sessions whose keys fit into half of the memory that may be locked, at two blocks each. */
-static size_t sessions_that_fit(void)
+/* Sessions whose keys fit into half of the memory that may be locked: of each its expanded key, and
+ * one block for what else it has. */
+static size_t sessions_that_fit(const kfe_settings *settings)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return KFE_SESSIONS_MAX;
-    size_t fit = (size_t)limit.rlim_cur / 2 / 128;
+    size_t one = 64;
+    for (unsigned suite = 1; suite <= KFE_C20P1305; suite++) {
+        size_t key = (settings->suites >> suite & 1) != 0
+                         ? kfe_settings_backend(settings, suite)->key_size
+                         : 0;
+        one = one < key + 64 ? (key + 63) / 64 * 64 + 64 : one;
+    }
+    size_t fit = (size_t)limit.rlim_cur / 2 / one;
     return fit > KFE_SESSIONS_MAX ? KFE_SESSIONS_MAX : fit < 16 ? 16 : fit;
 }
 
@@ -33,7 +41,7 @@ kfe_error kfe_state_new(kfe_state **out, const kfe_settings *settings)
         return err;
     }
     state->settings = settings;
-    state->open_max = sessions_that_fit();
+    state->open_max = sessions_that_fit(settings);
     state->tokens = KFE_UNPROVEN_BURST;
     state->tokens_at = kfe_now_ms();
     pthread_mutex_init(&state->lock, NULL);

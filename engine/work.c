@@ -13,12 +13,13 @@ kfe_work *kfe_work_new(void)
 
 static void free_batch(kfe_work *w)
 {
-    kfe_aead_batch *b = &w->batch;
-    void *arrays[] = {b->key, b->nonce, b->prefix, b->aad,    b->aad_len, b->in,
-                      b->out, b->len,   b->tag,    b->failed, w->record};
-    for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++)
-        free(arrays[i]);
-    memset(b, 0, sizeof(*b));
+    free(w->ops);
+    free(w->nonces);
+    free(w->batch.failed);
+    free(w->record);
+    memset(&w->batch, 0, sizeof(w->batch));
+    w->ops = NULL;
+    w->nonces = NULL;
     w->record = NULL;
     w->room = 0;
 }
@@ -126,23 +127,16 @@ static kfe_error make_room(kfe_work *w, size_t n)
     if (n <= w->room)
         return KFE_OK;
     free_batch(w);
-    kfe_aead_batch *b = &w->batch;
-    b->key = calloc(n, sizeof(*b->key));
-    b->nonce = calloc(n, sizeof(*b->nonce));
-    b->prefix = calloc(n, sizeof(*b->prefix));
-    b->aad = calloc(n, sizeof(*b->aad));
-    b->aad_len = calloc(n, sizeof(*b->aad_len));
-    b->in = calloc(n, sizeof(*b->in));
-    b->out = calloc(n, sizeof(*b->out));
-    b->len = calloc(n, sizeof(*b->len));
-    b->tag = calloc(n, sizeof(*b->tag));
-    b->failed = calloc((n + 63) / 64, sizeof(*b->failed));
+    w->ops = aligned_alloc(64, n * sizeof(*w->ops));
+    w->nonces = calloc(n, sizeof(*w->nonces));
     w->record = calloc(n, sizeof(*w->record));
-    if (!b->key || !b->nonce || !b->prefix || !b->aad || !b->aad_len || !b->in || !b->out ||
-        !b->len || !b->tag || !b->failed || !w->record) {
+    w->batch.failed = calloc((n + 63) / 64, sizeof(*w->batch.failed));
+    if (!w->ops || !w->nonces || !w->record || !w->batch.failed) {
         free_batch(w);
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     }
+    w->batch.ops = w->ops;
+    w->batch.padded = true;
     w->room = n;
     return KFE_OK;
 }

@@ -33,8 +33,10 @@ enum { KFE_CLASSES = 2 + KFE_HEADERS_MAX + 1 };
 
 typedef struct {
     kfe_aead_batch batch;
-    uint32_t *record; /* of message i */
-    size_t room;      /* of the batch's arrays */
+    kfe_aead_op *ops;      /* the batch's, to be filled */
+    uint8_t (*nonces)[16]; /* of message i: 12 bytes */
+    uint32_t *record;      /* of message i */
+    size_t room;           /* of these arrays */
     uint32_t class_at[KFE_CLASSES];
     unsigned class_end; /* classes in use */
     kfe_chunk *chunks;
@@ -49,7 +51,8 @@ void kfe_work_free(kfe_work *work);
 /* Wipes and empties it; gives its sessions back. */
 void kfe_work_reset(kfe_work *work, kfe_state *state);
 
-/* Zeroed, aligned to 16, until the reset; NULL: out of memory. */
+/* Zeroed, aligned to 16, its length rounded up to a multiple of 16, until the reset; NULL: out of
+ * memory. */
 void *kfe_work_take(kfe_work *work, size_t size);
 
 /* A new entry, zeroed; NULL: out of memory. Earlier pointers become invalid, indices stay. */

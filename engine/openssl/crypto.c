@@ -46,6 +46,7 @@ static kfe_error fetch_all(kfe_crypto *crypto, const char *propquery)
 {
     const char *query = propquery == NULL || propquery[0] == '\0' ? "(any)" : propquery;
     crypto->gcm128 = EVP_CIPHER_fetch(crypto->lib, "AES-128-GCM", NULL);
+    crypto->gcm192 = EVP_CIPHER_fetch(crypto->lib, "AES-192-GCM", NULL);
     crypto->gcm256 = EVP_CIPHER_fetch(crypto->lib, "AES-256-GCM", NULL);
     crypto->hmac = EVP_MAC_fetch(crypto->lib, "HMAC", NULL);
     const char *missing = crypto->gcm128 == NULL   ? "AES-128-GCM"
@@ -91,6 +92,7 @@ void kfe_crypto_free(kfe_crypto *crypto)
     if (crypto == NULL)
         return;
     EVP_CIPHER_free(crypto->gcm128);
+    EVP_CIPHER_free(crypto->gcm192);
     EVP_CIPHER_free(crypto->gcm256);
     EVP_CIPHER_free(crypto->chacha);
     EVP_CIPHER_free(crypto->siv256);

@@ -16,13 +16,14 @@
 
 typedef struct kfe_crypto {
     OSSL_LIB_CTX *lib;
-    EVP_CIPHER *gcm128, *gcm256, *chacha, *siv256;
+    EVP_CIPHER *gcm128, *gcm192, *gcm256, *chacha, *siv256;
     EVP_MAC *hmac;
     EVP_KDF *scrypt;
 } kfe_crypto;
 
 /* `propquery` as for EVP_CIPHER_fetch(); NULL: any. KFE_E_BACKEND, naming what was not found;
- * AES-SIV and scrypt may be missing (a FIPS module has none): those calls then fail so. */
+ * AES-192-GCM, AES-SIV and scrypt may be missing (a FIPS module has none): those calls then fail
+ * so. */
 kfe_error kfe_crypto_new(kfe_crypto **out, const char *propquery);
 void kfe_crypto_free(kfe_crypto *crypto);
 

@@ -4,13 +4,11 @@
  * prefix, so the prefix's bytes are hashed again for every message. */
 #include <limits.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/backend.h"
 #include "engine/envelope.h"
 #include "engine/openssl/crypto.h"
-#include "engine/secret.h"
 
 enum { SEAL = 1, OPEN = 0, KEPT = 4 };
 
@@ -18,8 +16,8 @@ enum { SEAL = 1, OPEN = 0, KEPT = 4 };
 typedef struct {
     kfe_aead_key base;
     EVP_CIPHER *cipher;
-    uint8_t *raw; /* secret memory */
     _Atomic(EVP_CIPHER_CTX *) kept[2][KEPT];
+    uint8_t raw[32];
 } evp_key;
 
 static bool usable(void)
@@ -32,6 +30,8 @@ static EVP_CIPHER *cipher_of(const kfe_crypto *crypto, unsigned suite)
     switch (suite) {
     case KFE_A256GCM:
         return crypto->gcm256;
+    case KFE_A192GCM:
+        return crypto->gcm192;
     case KFE_A128GCM:
         return crypto->gcm128;
     case KFE_C20P1305:
@@ -41,44 +41,26 @@ static EVP_CIPHER *cipher_of(const kfe_crypto *crypto, unsigned suite)
     }
 }
 
-static kfe_error key_new(kfe_aead_key **out, const kfe_crypto *crypto, unsigned suite,
-                         const uint8_t *key)
+static kfe_error key_init(kfe_aead_key *base, const kfe_crypto *crypto, unsigned suite,
+                          const uint8_t *raw)
 {
+    evp_key *key = (evp_key *)base;
     EVP_CIPHER *cipher = cipher_of(crypto, suite);
     if (cipher == NULL)
         return kfe_fail(KFE_E_BACKEND, "OpenSSL has no cipher for suite %u here", suite);
-    evp_key *made = calloc(1, sizeof(*made));
-    if (made == NULL)
-        return kfe_fail(KFE_E_MEMORY, "out of memory");
-    made->raw = kfe_secret_alloc(32);
-    if (made->raw == NULL) {
-        free(made);
-        return KFE_E_MEMORY;
-    }
-    memcpy(made->raw, key, 32);
-    made->base.backend = &kfe_openssl_backend;
-    made->cipher = cipher;
-    EVP_CIPHER_up_ref(cipher);
-    *out = &made->base;
+    if (EVP_CIPHER_up_ref(cipher) != 1)
+        return kfe_fail_openssl(KFE_E_BACKEND, "cannot share a cipher");
+    key->cipher = cipher;
+    memcpy(key->raw, raw, sizeof(key->raw));
     return KFE_OK;
 }
 
-static void key_free(kfe_aead_key *base)
+static void key_wipe(kfe_aead_key *base)
 {
     evp_key *key = (evp_key *)base;
-    if (key == NULL)
-        return;
     for (int i = 0; i < 2 * KEPT; i++)
         EVP_CIPHER_CTX_free(key->kept[i / KEPT][i % KEPT]);
-    kfe_secret_free(key->raw);
     EVP_CIPHER_free(key->cipher);
-    free(key);
-}
-
-static void absorb(const kfe_aead_key *key, kfe_prefix *prefix)
-{
-    (void)key;
-    (void)prefix;
 }
 
 static EVP_CIPHER_CTX *borrow(const evp_key *key, int direction)
@@ -108,21 +90,26 @@ static void give_back(const evp_key *key, int direction, EVP_CIPHER_CTX *ctx)
     EVP_CIPHER_CTX_free(ctx);
 }
 
-/* Everything of message i but its tag. */
-static bool transform(EVP_CIPHER_CTX *ctx, const kfe_aead_batch *b, size_t i, int direction)
+static bool absorb(EVP_CIPHER_CTX *ctx, const kfe_aead_op *op)
 {
     int len = 0;
-    if (EVP_CipherInit_ex2(ctx, NULL, NULL, b->nonce[i], direction, NULL) != 1)
+    const kfe_prefix *prefix = (const kfe_prefix *)op->prefix;
+    if (prefix != NULL && prefix->absorbed.len > 0 &&
+        EVP_CipherUpdate(ctx, NULL, &len, prefix->bytes, (int)prefix->absorbed.len) != 1)
         return false;
-    if (b->prefix[i] != NULL && b->prefix[i]->len > 0 &&
-        EVP_CipherUpdate(ctx, NULL, &len, b->prefix[i]->bytes, (int)b->prefix[i]->len) != 1)
-        return false;
-    if (b->aad_len[i] > 0 && EVP_CipherUpdate(ctx, NULL, &len, b->aad[i], (int)b->aad_len[i]) != 1)
+    return op->aad_len == 0 || EVP_CipherUpdate(ctx, NULL, &len, op->aad, (int)op->aad_len) == 1;
+}
+
+/* Everything of a message but its tag. */
+static bool transform(EVP_CIPHER_CTX *ctx, const kfe_aead_op *op, int direction)
+{
+    int len = 0;
+    if (EVP_CipherInit_ex2(ctx, NULL, NULL, op->nonce, direction, NULL) != 1 || !absorb(ctx, op))
         return false;
     /* EVP counts in int; a record's fields in one text may be longer. */
-    for (uint32_t done = 0; done < b->len[i];) {
-        uint32_t part = b->len[i] - done < (1u << 30) ? b->len[i] - done : 1u << 30;
-        if (EVP_CipherUpdate(ctx, b->out[i] + done, &len, b->in[i] + done, (int)part) != 1 ||
+    for (uint32_t done = 0; done < op->len;) {
+        uint32_t part = op->len - done < (1u << 30) ? op->len - done : 1u << 30;
+        if (EVP_CipherUpdate(ctx, op->out + done, &len, op->in + done, (int)part) != 1 ||
             len != (int)part)
             return false;
         done += part;
@@ -130,26 +117,26 @@ static bool transform(EVP_CIPHER_CTX *ctx, const kfe_aead_batch *b, size_t i, in
     return true;
 }
 
-static bool seal_one(EVP_CIPHER_CTX *ctx, const kfe_aead_batch *b, size_t i)
+static bool seal_one(EVP_CIPHER_CTX *ctx, const kfe_aead_op *op)
 {
     uint8_t none[16];
     int len = 0;
-    return transform(ctx, b, i, SEAL) && EVP_CipherFinal_ex(ctx, none, &len) == 1 &&
-           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, KFE_TAG_LEN, b->tag[i]) == 1;
+    return transform(ctx, op, SEAL) && EVP_CipherFinal_ex(ctx, none, &len) == 1 &&
+           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, KFE_TAG_LEN, op->tag) == 1;
 }
 
 /* *forged is set when all went well but the tag does not fit. */
-static bool open_one(EVP_CIPHER_CTX *ctx, const kfe_aead_batch *b, size_t i, bool *forged)
+static bool open_one(EVP_CIPHER_CTX *ctx, const kfe_aead_op *op, bool *forged)
 {
     uint8_t none[16], tag[KFE_TAG_LEN];
     int len = 0;
-    memcpy(tag, b->tag[i], KFE_TAG_LEN);
-    if (!transform(ctx, b, i, OPEN) ||
+    memcpy(tag, op->tag, KFE_TAG_LEN);
+    if (!transform(ctx, op, OPEN) ||
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, KFE_TAG_LEN, tag) != 1)
         return false;
     *forged = EVP_CipherFinal_ex(ctx, none, &len) != 1;
-    if (*forged && b->len[i] > 0)
-        kfe_wipe(b->out[i], b->len[i]); /* EVP hands out text before it knows the tag */
+    if (*forged && op->len > 0)
+        kfe_wipe(op->out, op->len); /* EVP hands out text before it knows the tag */
     return true;
 }
 
@@ -158,23 +145,24 @@ static kfe_error run(const kfe_aead_batch *b, int direction)
     EVP_CIPHER_CTX *ctx = NULL;
     bool good = true;
     for (size_t i = 0; i < b->n && good; i++) {
+        const kfe_aead_op *op = &b->ops[i];
+        const evp_key *key = (const evp_key *)op->key;
         if (ctx == NULL)
-            ctx = borrow((const evp_key *)b->key[i], direction);
+            ctx = borrow(key, direction);
         bool forged = false;
-        good =
-            ctx != NULL && (direction == SEAL ? seal_one(ctx, b, i) : open_one(ctx, b, i, &forged));
+        good = ctx != NULL && (direction == SEAL ? seal_one(ctx, op) : open_one(ctx, op, &forged));
         if (forged)
             b->failed[i / 64] |= (uint64_t)1 << (i % 64);
-        if (ctx != NULL && (i + 1 == b->n || b->key[i + 1] != b->key[i] || !good)) {
-            give_back((const evp_key *)b->key[i], direction, ctx);
+        if (ctx != NULL && (i + 1 == b->n || op[1].key != op->key || !good)) {
+            give_back(key, direction, ctx);
             ctx = NULL;
         }
     }
     if (good)
         return KFE_OK;
     for (size_t i = 0; i < b->n; i++)
-        if (b->len[i] > 0)
-            kfe_wipe(b->out[i], b->len[i]);
+        if (b->ops[i].len > 0)
+            kfe_wipe(b->ops[i].out, b->ops[i].len);
     return kfe_fail_openssl(KFE_E_BACKEND, direction == SEAL ? "sealing" : "opening");
 }
 
@@ -191,11 +179,11 @@ static kfe_error open_batch(const kfe_aead_batch *batch)
 
 const kfe_backend kfe_openssl_backend = {
     .name = "openssl",
-    .suites = 1u << KFE_A256GCM | 1u << KFE_A128GCM | 1u << KFE_C20P1305,
+    .suites = 1u << KFE_A256GCM | 1u << KFE_A128GCM | 1u << KFE_C20P1305 | 1u << KFE_A192GCM,
+    .key_size = (sizeof(evp_key) + 63) / 64 * 64,
     .usable = usable,
-    .key_new = key_new,
-    .key_free = key_free,
-    .absorb = absorb,
+    .key_init = key_init,
+    .key_wipe = key_wipe,
     .seal = seal,
     .open = open_batch,
 };

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { ARRAYS = 10, SMALL = ARRAYS + 4 * LAB_BATCH_MAX, LARGE = 2 * LAB_BATCH_MAX, BESIDE = 64 };
+enum { ARRAYS = 2, SMALL = ARRAYS + 5 * LAB_BATCH_MAX, LARGE = 2 * LAB_BATCH_MAX, BESIDE = 64 };
 
 /* Cells of one size with a page that cannot be touched before, between and behind them. */
 typedef struct {
@@ -27,7 +27,7 @@ struct lab_bench {
     place places[SMALL + LARGE];
     size_t n_places;
     kfe_aead_batch batch;
-    kfe_prefix *prefix[LAB_BATCH_MAX];
+    kfe_aead_op *ops; /* the batch's */
 };
 
 static _Thread_local char fault[160];
@@ -58,7 +58,7 @@ static bool pool_init(pool *p, size_t size, size_t n)
 lab_bench *lab_bench_new(uint64_t seed)
 {
     lab_bench *bench = calloc(1, sizeof(*bench));
-    if (bench == NULL || !pool_init(&bench->small, 16 * LAB_BATCH_MAX, SMALL) ||
+    if (bench == NULL || !pool_init(&bench->small, sizeof(kfe_aead_op) * LAB_BATCH_MAX, SMALL) ||
         !pool_init(&bench->large, LAB_LEN_MAX, LARGE)) {
         fprintf(stderr, "no memory for a bench\n");
         exit(1);
@@ -119,58 +119,73 @@ static void *copy(lab_bench *bench, pool *p, const void *from, size_t len)
     return to;
 }
 
-/* Messages of one key with the same beginning share its state, as a record's fields do. */
-static const kfe_prefix *prefix_of(lab_bench *bench, const lab_message *m, size_t i)
+/* Only a backend that hashes the prefix's bytes again gets to see them. */
+static kfe_gcm_prefix *absorb(lab_bench *bench, const lab_message *m)
 {
-    bench->prefix[i] = NULL;
+    if (!lab_backend->from_state) {
+        kfe_prefix *prefix = take(bench, &bench->small, sizeof(*prefix), _Alignof(kfe_prefix));
+        memset(prefix, 0xee, sizeof(*prefix));
+        prefix->bytes = copy(bench, &bench->small, m->aad, m->prefix_len);
+        prefix->absorbed.len = m->prefix_len;
+        return &prefix->absorbed;
+    }
+    kfe_gcm_prefix *prefix = take(bench, &bench->small, sizeof(*prefix), _Alignof(kfe_gcm_prefix));
+    *prefix = (kfe_gcm_prefix){.len = m->prefix_len};
+    const uint8_t *bytes = copy(bench, &bench->small, m->aad, m->prefix_len);
+    lab_backend->hash(m->key->key, prefix->ghash, bytes, m->prefix_len / 16);
+    return prefix;
+}
+
+/* Messages of one key with the same beginning share its state, as a record's fields do. */
+static const kfe_gcm_prefix *prefix_of(lab_bench *bench, const lab_message *m, size_t i)
+{
     if (m[i].prefix_len == 0 && below(bench, 2))
         return NULL;
-    if (i > 0 && bench->prefix[i - 1] != NULL && m[i].key == m[i - 1].key &&
-        m[i].prefix_len == m[i - 1].prefix_len &&
+    const kfe_gcm_prefix *before = i > 0 ? bench->ops[i - 1].prefix : NULL;
+    if (before != NULL && m[i].key == m[i - 1].key && m[i].prefix_len == m[i - 1].prefix_len &&
         memcmp(m[i].aad, m[i - 1].aad, m[i].prefix_len) == 0)
-        return bench->prefix[i] = bench->prefix[i - 1];
-    kfe_prefix *prefix = take(bench, &bench->small, sizeof(*prefix), _Alignof(kfe_prefix));
-    memset(prefix, 0xee, sizeof(*prefix));
-    prefix->bytes = copy(bench, &bench->small, m[i].aad, m[i].prefix_len);
-    prefix->len = m[i].prefix_len;
-    lab_backend->absorb(m[i].key->key, prefix);
-    return bench->prefix[i] = prefix;
+        return before;
+    return absorb(bench, &m[i]);
+}
+
+/* With zeros behind it in a padded batch. */
+static const uint8_t *aad_of(lab_bench *bench, const lab_message *m)
+{
+    const uint8_t *from = m->aad + m->prefix_len;
+    if (!bench->batch.padded || m->aad_len == 0)
+        return copy(bench, &bench->small, from, m->aad_len);
+    uint32_t len = (m->aad_len + 15) / 16 * 16;
+    uint8_t *to = take(bench, &bench->small, len, 1);
+    memset(to, 0, len);
+    return memcpy(to, from, m->aad_len);
 }
 
 static void *array(lab_bench *bench, size_t n, size_t size)
 {
-    return take(bench, &bench->small, n * size, size < 8 ? size : 8);
+    return take(bench, &bench->small, n * size, 8);
 }
 
 static void lay_out(lab_bench *bench, const lab_message *m, size_t n, bool sealing)
 {
     bench->small.used = bench->large.used = bench->n_places = 0;
     kfe_aead_batch *b = &bench->batch;
-    *b = (kfe_aead_batch){.n = n};
-    b->key = array(bench, n, sizeof(*b->key));
-    b->nonce = array(bench, n, sizeof(*b->nonce));
-    b->prefix = array(bench, n, sizeof(*b->prefix));
-    b->aad = array(bench, n, sizeof(*b->aad));
-    b->aad_len = array(bench, n, sizeof(*b->aad_len));
-    b->in = array(bench, n, sizeof(*b->in));
-    b->out = array(bench, n, sizeof(*b->out));
-    b->len = array(bench, n, sizeof(*b->len));
-    b->tag = array(bench, n, sizeof(*b->tag));
+    bench->ops = array(bench, n, sizeof(*bench->ops));
+    *b = (kfe_aead_batch){.ops = bench->ops, .n = n, .padded = below(bench, 2)};
     b->failed = array(bench, (n + 63) / 64, sizeof(*b->failed));
     memset(b->failed, 0xff, (n + 63) / 64 * sizeof(*b->failed));
-    memset(b->nonce, 0xff, n * sizeof(*b->nonce));
     for (size_t i = 0; i < n; i++) {
-        b->key[i] = m[i].key->key;
-        memcpy(b->nonce[i], m[i].nonce, 12);
-        b->prefix[i] = prefix_of(bench, m, i);
-        b->aad_len[i] = m[i].aad_len;
-        b->aad[i] = copy(bench, &bench->small, m[i].aad + m[i].prefix_len, m[i].aad_len);
-        b->len[i] = m[i].len;
-        b->out[i] = copy(bench, &bench->large, sealing ? m[i].plain : m[i].sealed, m[i].len);
-        b->in[i] = b->out[i];
+        kfe_aead_op *op = &bench->ops[i];
+        op->key = m[i].key->key;
+        op->nonce = copy(bench, &bench->small, m[i].nonce, 12);
+        op->prefix = prefix_of(bench, m, i);
+        op->aad_len = m[i].aad_len;
+        op->aad = aad_of(bench, &m[i]);
+        op->len = m[i].len;
+        op->out = copy(bench, &bench->large, sealing ? m[i].plain : m[i].sealed, m[i].len);
+        op->in = op->out;
         if (below(bench, 2))
-            b->out[i] = copy(bench, &bench->large, NULL, m[i].len);
-        b->tag[i] = copy(bench, &bench->small, sealing ? NULL : m[i].tag, 16);
+            op->out = copy(bench, &bench->large, NULL, m[i].len);
+        op->tag = copy(bench, &bench->small, sealing ? NULL : m[i].tag, 16);
     }
 }
 
@@ -192,7 +207,7 @@ static const char *wrong(const lab_bench *bench, const lab_message *m, size_t i,
     snprintf(fault, sizeof(fault),
              "message %zu of %zu (suite %u, prefix %u, AAD %u, text %u, %s): %s", i, bench->batch.n,
              m[i].key->suite, m[i].prefix_len, m[i].aad_len, m[i].len,
-             bench->batch.in[i] == bench->batch.out[i] ? "in place" : "out of place", what);
+             bench->ops[i].in == bench->ops[i].out ? "in place" : "out of place", what);
     return fault;
 }
 
@@ -203,11 +218,12 @@ const char *lab_seal(lab_bench *bench, const lab_message *m, size_t n)
     if (lab_backend->seal(b) != KFE_OK)
         return kfe_error_detail();
     for (size_t i = 0; i < n; i++) {
-        if (!same(b->out[i], m[i].sealed, m[i].len))
+        const kfe_aead_op *op = &b->ops[i];
+        if (!same(op->out, m[i].sealed, m[i].len))
             return wrong(bench, m, i, "another sealed text");
-        if (!same(b->tag[i], m[i].tag, 16))
+        if (!same(op->tag, m[i].tag, 16))
             return wrong(bench, m, i, "another tag");
-        if (b->in[i] != b->out[i] && !same(b->in[i], m[i].plain, m[i].len))
+        if (op->in != op->out && !same(op->in, m[i].plain, m[i].len))
             return wrong(bench, m, i, "its input was written to");
     }
     return beside_is_intact(bench) ? NULL : "sealing wrote beside a buffer";
@@ -216,16 +232,17 @@ const char *lab_seal(lab_bench *bench, const lab_message *m, size_t n)
 static const char *check_opened(const lab_bench *bench, const lab_message *m, size_t i)
 {
     const kfe_aead_batch *b = &bench->batch;
+    const kfe_aead_op *op = &b->ops[i];
     bool refused = (b->failed[i / 64] >> (i % 64) & 1) != 0;
     if (refused && !m[i].forged)
         return wrong(bench, m, i, "refused");
     if (!refused && m[i].forged)
         return wrong(bench, m, i, "forged, and opened");
-    if (refused ? !all_zero(b->out[i], m[i].len) : !same(b->out[i], m[i].plain, m[i].len))
+    if (refused ? !all_zero(op->out, m[i].len) : !same(op->out, m[i].plain, m[i].len))
         return wrong(bench, m, i, refused ? "forged, its text not zero" : "another text");
-    if (!same(b->tag[i], m[i].tag, 16))
+    if (!same(op->tag, m[i].tag, 16))
         return wrong(bench, m, i, "its tag was written to");
-    if (b->in[i] != b->out[i] && !same(b->in[i], m[i].sealed, m[i].len))
+    if (op->in != op->out && !same(op->in, m[i].sealed, m[i].len))
         return wrong(bench, m, i, "its input was written to");
     return NULL;
 }

@@ -16,6 +16,7 @@
 #include "engine/openssl/crypto.h"
 
 enum {
+    LAB_SUITES = 4,
     LAB_BATCH_MAX = 200,
     LAB_LEN_MAX = 70000,
     LAB_PREFIX_MAX = 128, /* of random messages */
@@ -23,6 +24,7 @@ enum {
 };
 
 extern const kfe_backend *lab_backend;
+extern const unsigned lab_suites[LAB_SUITES]; /* all there are */
 
 /* Takes the backend's name from argv[1] and seeds the kit. Ends the program with 77, saying why,
  * where that backend is not in this build or cannot run on this CPU; with 1 for a wrong use. */

@@ -6,9 +6,10 @@
 
 void lab_oracle(lab_message *m)
 {
-    const EVP_CIPHER *cipher = m->key->suite == 1   ? EVP_aes_256_gcm()
-                               : m->key->suite == 2 ? EVP_aes_128_gcm()
-                                                    : EVP_chacha20_poly1305();
+    const EVP_CIPHER *cipher = m->key->suite == 1    ? EVP_aes_256_gcm()
+                               : m->key->suite == 2  ? EVP_aes_128_gcm()
+                               : m->key->suite == 31 ? EVP_aes_192_gcm()
+                                                     : EVP_chacha20_poly1305();
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     uint8_t last[16];
     int made = 0;

@@ -33,7 +33,7 @@ static void the_last_one_always_runs(void **state)
     assert_true(n > 0);
     assert_ptr_equal(kfe_all_backends[n - 1], &kfe_openssl_backend);
     assert_true(kfe_openssl_backend.usable());
-    assert_int_equal(kfe_openssl_backend.suites, 1u << 1 | 1u << 2 | 1u << 3);
+    assert_int_equal(kfe_openssl_backend.suites, 1u << 1 | 1u << 2 | 1u << 3 | 1u << 31);
 }
 
 static void usable_ones_are_listed_best_first(void **state)

@@ -25,6 +25,7 @@ static _Atomic long allocations, live, by_openssl;
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *block, size_t size);
+extern void *__libc_memalign(size_t align, size_t size);
 extern void __libc_free(void *block);
 
 static void *counted(void *block)
@@ -48,6 +49,11 @@ EXPORT void *realloc(void *block, size_t size)
 {
     atomic_fetch_sub(&live, block != NULL);
     return counted(__libc_realloc(block, size));
+}
+
+EXPORT void *aligned_alloc(size_t align, size_t size)
+{
+    return counted(__libc_memalign(align, size));
 }
 
 EXPORT void free(void *block)

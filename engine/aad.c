@@ -3,18 +3,26 @@
 
 #include "engine/wire.h"
 
-size_t kfe_aad_prefix_len(size_t meta, size_t label, kfe_aad_key key)
+size_t kfe_aad_label_len(kfe_bytes label)
 {
-    size_t len = meta + kfe_varint_len((uint32_t)label) + label + 1;
-    if (!key.sealed && key.bytes.data != NULL)
-        len += kfe_varint_len((uint32_t)key.bytes.len) + key.bytes.len;
-    return (len + 15) & ~(size_t)15;
+    return kfe_varint_len((uint32_t)label.len) + label.len;
 }
 
-void kfe_aad_prefix_end(uint8_t *start, uint8_t *at, kfe_bytes label, kfe_aad_key key)
+size_t kfe_aad_key_len(kfe_aad_key key)
+{
+    if (key.sealed || key.bytes.data == NULL)
+        return 1;
+    return 1 + kfe_varint_len((uint32_t)key.bytes.len) + key.bytes.len;
+}
+
+uint8_t *kfe_aad_put_label(uint8_t *at, kfe_bytes label)
 {
     at = kfe_put_varint(at, (uint32_t)label.len);
-    at = kfe_put(at, label.data, label.len);
+    return kfe_put(at, label.data, label.len);
+}
+
+uint8_t *kfe_aad_put_key(uint8_t *start, uint8_t *at, kfe_aad_key key)
+{
     if (key.sealed || key.bytes.data == NULL) {
         *at++ = key.sealed ? 0 : 1;
     } else {
@@ -24,6 +32,7 @@ void kfe_aad_prefix_end(uint8_t *start, uint8_t *at, kfe_bytes label, kfe_aad_ke
     }
     while ((size_t)(at - start) % 16 != 0)
         *at++ = 0;
+    return at;
 }
 
 uint8_t *kfe_aad_field(uint8_t *at, uint8_t kind, uint16_t ordinal, kfe_bytes name)
@@ -48,9 +57,4 @@ uint8_t *kfe_aad_record_part(uint8_t *at, uint8_t kind, uint16_t ordinal, uint32
     at = kfe_put_varint(at, len);
     at = kfe_put_varint(at, (uint32_t)name.len);
     return kfe_put(at, name.data, name.len);
-}
-
-void kfe_nonce(uint8_t out[12], uint64_t counter, uint16_t ordinal)
-{
-    kfe_put_u16(kfe_put_u48(kfe_put_u32(out, 0), counter), ordinal);
 }

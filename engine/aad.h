@@ -6,6 +6,9 @@
  * P is one for all groups of a record and a multiple of 16 long, so that its GHASH state can be
  * shared by the record's fields. D is the field's own. */
 
+#include <endian.h>
+#include <string.h>
+
 #include "engine/envelope.h"
 
 /* Ordinals of what is no header; header i has 2 + i. */
@@ -33,10 +36,13 @@ typedef struct {
     kfe_bytes bytes; /* else: as stored; data NULL: null */
 } kfe_aad_key;
 
-/* Length of P for `meta` bytes of metadata (all groups). */
-size_t kfe_aad_prefix_len(size_t meta, size_t label, kfe_aad_key key);
-/* Writes what follows the metadata: label, key, padding. `at` is `start` + meta. */
-void kfe_aad_prefix_end(uint8_t *start, uint8_t *at, kfe_bytes label, kfe_aad_key key);
+/* Bytes of the label in P, and of the key there, padding not counted. */
+size_t kfe_aad_label_len(kfe_bytes label);
+size_t kfe_aad_key_len(kfe_aad_key key);
+/* Write what follows the metadata in P: the label; then the key, and zeros until what began at
+ * `start` is a multiple of 16 long. Return their end. */
+uint8_t *kfe_aad_put_label(uint8_t *at, kfe_bytes label);
+uint8_t *kfe_aad_put_key(uint8_t *start, uint8_t *at, kfe_aad_key key);
 
 /* D of one field: at most KFE_D_MAX_FIELD + name bytes. Returns its end. */
 enum { KFE_D_MAX_FIELD = 8 };
@@ -48,7 +54,12 @@ uint8_t *kfe_aad_record_head(uint8_t *at, uint32_t count);
 uint8_t *kfe_aad_record_part(uint8_t *at, uint8_t kind, uint16_t ordinal, uint32_t len,
                              kfe_bytes name);
 
-/* u32(0) || 48-bit counter || u16 ordinal. */
-void kfe_nonce(uint8_t out[12], uint64_t counter, uint16_t ordinal);
+/* u32(0) || 48-bit counter || u16 ordinal, and zeros. */
+static inline void kfe_nonce(uint8_t out[16], uint64_t counter, uint16_t ordinal)
+{
+    uint64_t words[2] = {0, 0}, low = htobe64(counter << 16 | ordinal);
+    memcpy(out, words, sizeof(words));
+    memcpy(out + 4, &low, sizeof(low));
+}
 
 #endif

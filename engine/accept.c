@@ -74,14 +74,12 @@ static kfe_error check_headers(const kfe_settings *s, const kfe_record *in, kfe_
 {
     size_t others = in->n_headers - plan->n_groups;
     uint32_t counted = plan->groups[0].env.n_headers;
-    if (others > KFE_HEADERS_MAX)
-        return refused("too many headers");
     if (others < counted)
         return refused("headers are missing");
     if (others > counted && s->added == KFE_ADDED_REFUSE)
         return refused("headers were added (encryption.consumer.added.headers)");
-    plan->headers = in->headers + plan->n_groups;
-    plan->n_headers = s->added == KFE_ADDED_DROP ? counted : (uint32_t)others;
+    if (s->added == KFE_ADDED_DROP)
+        plan->n_headers = counted;
     for (uint32_t i = 0; i < plan->n_headers; i++)
         if (plan->headers[i].value.len > KFE_LEN_MAX)
             return refused("a header is too long");
@@ -90,11 +88,11 @@ static kfe_error check_headers(const kfe_settings *s, const kfe_record *in, kfe_
     return KFE_OK;
 }
 
-static kfe_error check_fit(const kfe_plan *plan)
+static kfe_error check_fit(const kfe_record *in, const kfe_plan *plan)
 {
     for (unsigned g = 0; g < plan->n_groups; g++) {
         const kfe_envelope *e = &plan->groups[g].env;
-        bool null_key = plan->key.data == NULL, null_value = plan->value.data == NULL;
+        bool null_key = in->key.data == NULL, null_value = in->value.data == NULL;
         if ((e->key == KFE_KEY_SEALED || e->key == KFE_KEY_DETERMINISTIC) && null_key)
             return refused("its key is null and was not");
         if (e->key == KFE_KEY_NULL && !null_key)
@@ -103,7 +101,7 @@ static kfe_error check_fit(const kfe_plan *plan)
             return refused("its value is null and was not");
         if (e->value == KFE_VALUE_NULL && !null_value)
             return refused("its value is not null and was");
-        if (e->key == KFE_KEY_DETERMINISTIC && plan->key.len < KFE_SIV_GROWTH)
+        if (e->key == KFE_KEY_DETERMINISTIC && in->key.len < KFE_SIV_GROWTH)
             return refused("its deterministic key is too short");
     }
     return KFE_OK;
@@ -138,43 +136,47 @@ static kfe_error check_all(const kfe_settings *s, const kfe_record *in, kfe_plan
     if (!err)
         err = check_headers(s, in, plan);
     if (!err)
-        err = check_fit(plan);
+        err = check_fit(in, plan);
     if (!err)
         err = check_policy(s, plan);
-    if (!err && kfe_plan_measure(plan))
-        err = refused("too long for one tag");
     return err;
 }
 
 kfe_error kfe_accept_plan(const kfe_settings *s, const kfe_record *in, kfe_work *work,
-                          kfe_plan *plan)
+                          kfe_plan **out)
 {
     unsigned n = 0;
+    bool listed = false;
     kfe_error err = kfe_check_views(in);
     if (!err)
         err = kfe_accept_count(in, &n);
     if (err)
         return err;
     if (s->unencrypted != NULL)
-        err = kfe_pattern_match(s->unencrypted, in->topic, &plan->listed);
+        err = kfe_pattern_match(s->unencrypted, in->topic, &listed);
     if (err) /* memory says nothing about the record */
         return err == KFE_E_MEMORY
                    ? err
                    : refused("encryption.unencrypted.topics cannot be matched with its topic");
+    if (n == 0 && !listed)
+        return kfe_fail(KFE_E_UNENCRYPTED, "record is in clear, and its topic is not in "
+                                           "encryption.unencrypted.topics");
     if (n == 0)
-        return plan->listed ? KFE_OK
-                            : kfe_fail(KFE_E_UNENCRYPTED, "record is in clear, and its topic is "
-                                                          "not in encryption.unencrypted.topics");
+        return KFE_OK;
+    if (in->n_headers - n > KFE_HEADERS_MAX)
+        return refused("too many headers");
+    kfe_plan *plan = kfe_plan_new(work, in, n);
+    kfe_group *groups = kfe_work_take(work, n * sizeof(*groups));
+    if (plan == NULL || groups == NULL)
+        return kfe_fail(KFE_E_MEMORY, "out of memory");
+    *out = plan;
+    plan->listed = listed;
+    plan->groups = groups;
+    plan->n_groups = n;
     if (in->key.len > KFE_LEN_MAX || in->value.len > KFE_LEN_MAX)
         return refused("key or value is too long");
-    plan->n_groups = n;
-    plan->key = in->key;
-    plan->value = in->value;
-    plan->groups = kfe_work_take(work, n * sizeof(*plan->groups));
-    plan->header_out = kfe_work_take(work, (in->n_headers - n) * sizeof(*plan->header_out));
-    if (plan->groups == NULL || plan->header_out == NULL)
-        return kfe_fail(KFE_E_MEMORY, "out of memory");
     err = check_all(s, in, plan);
-    plan->ready = err == KFE_OK;
+    if (!err)
+        err = kfe_plan_list(plan, work);
     return err;
 }

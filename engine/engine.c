@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "engine/layout.h"
 #include "engine/secret.h"
 
 /* Values of engine->owned. Zero is what a child finds. */
@@ -114,12 +115,49 @@ kfe_header *kfe_take_headers(uint8_t **at, size_t n)
     return headers;
 }
 
-kfe_error kfe_run_batch(const kfe_work *work, bool seal)
+static kfe_error run(const kfe_job *j, const kfe_aead_batch *batch)
 {
-    const kfe_aead_batch *b = &work->batch;
-    if (b->n == 0)
+    const kfe_backend *backend = batch->ops[0].key->backend;
+    return j->seal ? backend->seal(batch) : backend->open(batch);
+}
+
+/* Messages in a row that one backend does, and that `failed` of run_mixed() has room for. */
+static size_t in_a_row(const kfe_work *w, size_t from, size_t most)
+{
+    size_t n = 1;
+    while (n < most && from + n < w->n &&
+           w->ops[from + n].key->backend == w->ops[from].key->backend)
+        n++;
+    return n;
+}
+
+/* Suites of different backends in one call: seldom, so simple. */
+static kfe_error run_mixed(const kfe_job *j)
+{
+    const kfe_work *w = j->work;
+    uint64_t failed[16];
+    memset(w->failed, 0, (w->n + 63) / 64 * sizeof(*w->failed));
+    for (size_t from = 0, n; from < w->n; from += n) {
+        n = in_a_row(w, from, sizeof(failed) * 8);
+        kfe_aead_batch batch = {w->ops + from, n, failed, true};
+        kfe_error err = run(j, &batch);
+        if (err)
+            return err;
+        for (size_t i = from; !j->seal && i < from + n; i++)
+            w->failed[i / 64] |= (failed[(i - from) / 64] >> (i - from) % 64 & 1) << i % 64;
+    }
+    return KFE_OK;
+}
+
+kfe_error kfe_job_run(const kfe_job *j)
+{
+    const kfe_work *w = j->work;
+    if (w->n == 0)
         return KFE_OK;
-    return seal ? b->ops[0].key->backend->seal(b) : b->ops[0].key->backend->open(b);
+    if (in_a_row(w, 0, w->n) < w->n)
+        return run_mixed(j);
+    kfe_aead_batch batch = {w->ops, w->n, w->failed, true};
+    return run(j, &batch);
 }
 
 static kfe_error refuse_all(const kfe_job *j, kfe_error err)
@@ -147,8 +185,8 @@ kfe_error kfe_job_begin(kfe_job *j, size_t cap, kfe_space_fn *space)
         err = kfe_engine_enter(j->engine, &j->state, &j->work);
     if (err)
         return refuse_all(j, err);
-    j->plans = kfe_work_take(j->work, j->n * sizeof(*j->plans));
-    if (j->plans != NULL)
+    j->items = kfe_work_take(j->work, j->n * sizeof(*j->items));
+    if (j->items != NULL)
         return KFE_OK;
     kfe_engine_leave(j->engine, j->state, j->work);
     return refuse_all(j, kfe_fail(KFE_E_MEMORY, "out of memory"));
@@ -166,15 +204,64 @@ kfe_error kfe_job_use(const kfe_job *j, kfe_session *session, size_t *index)
     return KFE_OK;
 }
 
-void kfe_job_fail(const kfe_job *j, kfe_plan *plan, kfe_error err)
+kfe_plan *kfe_job_plan(const kfe_job *j, const kfe_record *in)
 {
-    if (plan->ready)
-        kfe_plan_blank(plan);
-    plan->ready = false;
-    kfe_record failed = {.topic = j->in[plan->index].topic,
-                         .partition = j->in[plan->index].partition};
-    j->out[plan->index] = failed;
-    kfe_work_fail(j->work, &j->out[plan->index], err);
+    kfe_plan *plan = j->plans;
+    for (unsigned n = 0; plan != NULL && n < KFE_PLANS_BACK; plan = plan->older, n++)
+        if (j->seal ? kfe_fits_sealing(plan, in) : kfe_fits_opening(plan, in))
+            return plan;
+    return NULL;
+}
+
+void kfe_job_take(kfe_job *j, size_t index, kfe_plan *plan)
+{
+    j->items[index].plan = plan;
+    j->items[index].first_prefix = (uint32_t)j->n_prefixes;
+    j->n_prefixes += plan->n_groups;
+    plan->uses++;
+}
+
+static void announce(const kfe_plan *plan, kfe_work *work)
+{
+    for (unsigned g = 0; g < plan->n_groups; g++) {
+        const kfe_group *group = &plan->groups[g];
+        if (group->skipped)
+            continue;
+        if (group->env.record_scope || group->n_fields == 0) {
+            kfe_work_announce(work, kfe_work_class(KFE_ORD_RECORD), plan->uses);
+            continue;
+        }
+        for (uint32_t i = 0; i < group->n_fields; i++)
+            kfe_work_announce(work, kfe_work_class(group->fields[i].ordinal), plan->uses);
+    }
+}
+
+kfe_error kfe_job_arrange(kfe_job *j)
+{
+    kfe_error err = KFE_OK;
+    for (kfe_plan *plan = j->plans; !err && plan != NULL; plan = plan->older) {
+        if (plan->uses == 0)
+            continue;
+        err = kfe_plan_bind(plan, j->work);
+        announce(plan, j->work);
+    }
+    if (!err)
+        err = kfe_work_arrange(j->work);
+    if (err)
+        return err;
+    j->prefixes = kfe_work_take(j->work, j->n_prefixes * sizeof(*j->prefixes));
+    return j->prefixes != NULL ? KFE_OK : kfe_fail(KFE_E_MEMORY, "out of memory");
+}
+
+void kfe_job_fail(const kfe_job *j, size_t index, kfe_error err)
+{
+    kfe_item *item = &j->items[index];
+    if (item->plan != NULL)
+        kfe_layout_blank(j, index);
+    item->plan = NULL;
+    kfe_record failed = {.topic = j->in[index].topic, .partition = j->in[index].partition};
+    j->out[index] = failed;
+    kfe_work_fail(j->work, &j->out[index], err);
 }
 
 void kfe_pass_in_clear(const kfe_record *in, kfe_record *out, uint8_t **at)

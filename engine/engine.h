@@ -22,15 +22,18 @@ typedef struct {
     kfe_engine *engine;
     kfe_state *state;
     kfe_work *work;
-    kfe_plan *plans;
     const kfe_record *in;
     kfe_record *out;
     size_t n;
-    bool in_place;
+    kfe_item *items;      /* one a record */
+    kfe_plan *plans;      /* newest first */
+    kfe_prefix *prefixes; /* one a record and group */
+    size_t n_prefixes;
+    bool seal, in_place;
 } kfe_job;
 
-/* Sessions of the batch that are compared before the shared ones are searched. */
-enum { KFE_LOOK_BACK = 32 };
+/* Sessions, and plans, of the batch that are compared before one is searched for, or made. */
+enum { KFE_LOOK_BACK = 32, KFE_PLANS_BACK = 8 };
 
 /* The associated string of a deterministic key. */
 #define KFE_DET_LABEL "kfe1 deterministic key"
@@ -50,10 +53,16 @@ static inline size_t kfe_room(kfe_bytes bytes)
  * it, whatever its output was before. */
 typedef size_t kfe_space_fn(const kfe_record *in, size_t n, unsigned flags);
 kfe_error kfe_job_begin(kfe_job *job, size_t cap, kfe_space_fn *space);
+/* Finds the record's plan among the last ones of the call; NULL: none fits. */
+kfe_plan *kfe_job_plan(const kfe_job *job, const kfe_record *in);
+/* Gives a record its plan. */
+void kfe_job_take(kfe_job *job, size_t index, kfe_plan *plan);
+/* Makes room for all messages, and all that the plans say once. */
+kfe_error kfe_job_arrange(kfe_job *job);
 /* Takes over a session for the call; *index: its place. */
 kfe_error kfe_job_use(const kfe_job *job, kfe_session *session, size_t *index);
 /* Fails one record: what was written for it is zeroed. */
-void kfe_job_fail(const kfe_job *job, kfe_plan *plan, kfe_error error);
+void kfe_job_fail(const kfe_job *job, size_t index, kfe_error error);
 /* A record that was not and will not be sealed, with header statuses of its own. */
 void kfe_pass_in_clear(const kfe_record *in, kfe_record *out, uint8_t **at);
 
@@ -61,7 +70,7 @@ void kfe_pass_in_clear(const kfe_record *in, kfe_record *out, uint8_t **at);
 kfe_header *kfe_take_headers(uint8_t **at, size_t n);
 
 /* Runs the batch; after an error of the backend nothing of it may be given out. */
-kfe_error kfe_run_batch(const kfe_work *work, bool seal);
+kfe_error kfe_job_run(const kfe_job *job);
 
 /* Restores the first failure's detail, for return; KFE_OK when there was none. */
 kfe_error kfe_work_result(const kfe_work *work);

@@ -14,9 +14,11 @@ enum {
     KFE_TAG_LEN = 16,
     KFE_SALT_LEN = 16,
     KFE_COMMIT_LEN = 16,
+    KFE_COUNTER_LEN = 6,
     KFE_SIV_GROWTH = 17, /* bytes that a deterministic key grows by */
     KFE_META_MAX = 4 + 2 + KFE_HEADERS_MAX / 8 + 2 * (2 + KFE_NAME_MAX + 5) + 2 + KFE_SALT_LEN +
-                   KFE_COMMIT_LEN + 6, /* of the envelopes that we write (session kind 0) */
+                   KFE_COMMIT_LEN +
+                   KFE_COUNTER_LEN, /* of the envelopes that we write (session kind 0) */
 };
 
 typedef enum { KFE_A256GCM = 1, KFE_A128GCM = 2, KFE_C20P1305 = 3 } kfe_suite;

@@ -19,6 +19,7 @@ struct topic_manager {
     kfe_rules *rules;       /* NULL: no topics are listed */
     kfe_template *fallback; /* NULL: none */
     kfe_template *headers;  /* NULL: as the record's */
+    bool by_topic;          /* no template has a ${header:NAME} */
 };
 
 static void manager_free(kfe_key_manager *self)
@@ -67,8 +68,17 @@ static kfe_error manager_open(kfe_key_manager **out, const kfe_config *config)
         manager_free(&manager->base);
         return err;
     }
+    manager->by_topic =
+        !(manager->rules != NULL && kfe_rules_read_headers(manager->rules)) &&
+        !(manager->fallback != NULL && kfe_template_reads_headers(manager->fallback)) &&
+        !(manager->headers != NULL && kfe_template_reads_headers(manager->headers));
     *out = &manager->base;
     return KFE_OK;
+}
+
+static bool manager_by_topic(const kfe_key_manager *self)
+{
+    return ((const struct topic_manager *)self)->by_topic;
 }
 
 static kfe_error choose(const struct topic_manager *manager, const kfe_record *record,
@@ -106,4 +116,5 @@ const kfe_key_manager_ops kfe_topic_manager = {
     .open = manager_open,
     .free = manager_free,
     .choose = manager_choose,
+    .by_topic = manager_by_topic,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens a batch: accepts every record by its form, finds its sessions, gives the backend one batch,
  * and hands out what verified in full. */
-#include "engine/engine.h"
+#include "engine/layout.h"
 #include "engine/secret.h"
 #include "engine/wire.h"
 
@@ -78,27 +78,35 @@ static kfe_error find_label(const kfe_job *j, kfe_plan *plan)
     const kfe_settings *s = &j->engine->settings;
     if (s->topic_map != NULL && (room = kfe_work_take(j->work, KFE_LABEL_ROOM)) == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
-    return kfe_topic_label(s, j->in[plan->index].topic, true, room, &plan->label);
+    return kfe_topic_label(s, plan->topic, true, room, &plan->label);
 }
 
-static kfe_error plan_one(const kfe_job *j, kfe_plan *plan, const kfe_record *in)
+/* Says of every field which group it came under. */
+static void note_status(kfe_plan *plan)
+{
+    for (unsigned g = 0; g < plan->n_groups; g++) {
+        const kfe_group *group = &plan->groups[g];
+        kfe_field_status status = group->skipped ? KFE_FIELD_SEALED : KFE_FIELD_OPENED;
+        if (group->env.key != KFE_KEY_UNCOVERED)
+            plan->key_status = status;
+        if (group->env.value != KFE_VALUE_UNCOVERED)
+            plan->value_status = status;
+        for (uint32_t i = 0; i < group->env.n_headers; i++)
+            if (kfe_covers_header(&group->env, i))
+                plan->status[i] = status;
+    }
+}
+
+/* Finds the keys of all groups, or, where partial opening is allowed, of one at least. */
+static kfe_error find_all_keys(const kfe_job *j, kfe_plan *plan)
 {
     const kfe_settings *s = &j->engine->settings;
-    kfe_error err = kfe_accept_plan(s, in, j->work, plan);
-    if (err || !plan->ready)
-        return err;
-    plan->ready = false;
-    err = find_label(j, plan);
-    if (err)
-        return err;
     kfe_error missing = KFE_OK;
     unsigned opened = 0;
     char detail[256] = "";
     for (unsigned g = 0; g < plan->n_groups; g++) {
         kfe_group *group = &plan->groups[g];
-        group->tags = (uint8_t *)(uintptr_t)group->env.tags;
-        plan->aad_key.sealed |= group->env.key == KFE_KEY_SEALED;
-        err = find_keys(j, plan, group);
+        kfe_error err = find_keys(j, plan, group);
         group->skipped = err && s->partial && not_at_hand(err);
         if (err && !group->skipped)
             return err;
@@ -108,30 +116,73 @@ static kfe_error plan_one(const kfe_job *j, kfe_plan *plan, const kfe_record *in
             strncpy(detail, kfe_error_detail(), sizeof(detail) - 1);
         }
     }
-    if (opened == 0)
-        return kfe_fail(missing, "%s", detail);
-    plan->aad_key.bytes = plan->key;
-    plan->ready = true;
+    return opened > 0 ? KFE_OK : kfe_fail(missing, "%s", detail);
+}
+
+static kfe_error make_plan(const kfe_job *j, const kfe_record *in, kfe_plan **out)
+{
+    kfe_error err = kfe_accept_plan(&j->engine->settings, in, j->work, out);
+    if (err || *out == NULL)
+        return err;
+    err = find_label(j, *out);
+    if (!err)
+        err = find_all_keys(j, *out);
+    if (!err)
+        note_status(*out);
+    return err;
+}
+
+/* What the format cannot hold: a row of fields longer than the cipher takes. */
+static kfe_error check_rows(const kfe_plan *plan, const kfe_record *in)
+{
+    for (unsigned g = 0; g < plan->n_groups; g++) {
+        const kfe_group *group = &plan->groups[g];
+        uint64_t len = 0;
+        for (uint32_t i = 0; group->env.record_scope && i < group->n_fields; i++) {
+            uint16_t ordinal = group->fields[i].ordinal;
+            len += ordinal == KFE_ORD_KEY ? in->key.len
+                   : ordinal == KFE_ORD_VALUE
+                       ? in->value.len
+                       : in->headers[plan->n_groups + ordinal - KFE_ORD_HEADER].value.len;
+        }
+        if (len > UINT32_MAX)
+            return kfe_fail(KFE_E_AUTH, "record refused: too long for one tag");
+    }
     return KFE_OK;
 }
 
-static kfe_error lay_out(const kfe_job *j, kfe_plan *plan, uint8_t **at)
+static kfe_error plan_one(kfe_job *j, size_t index)
 {
-    kfe_error err = kfe_plan_place(plan, j->work, at, j->in_place);
-    return err ? err : kfe_plan_emit(plan, j->work);
+    const kfe_record *in = &j->in[index];
+    kfe_plan *plan = kfe_job_plan(j, in);
+    if (plan == NULL) {
+        kfe_error err = make_plan(j, in, &plan);
+        if (!err && plan != NULL)
+            err = kfe_plan_prefix(plan, j->work);
+        if (err || plan == NULL)
+            return err;
+        plan->older = j->plans;
+        j->plans = plan;
+    }
+    kfe_error err = check_rows(plan, in);
+    if (!err)
+        kfe_job_take(j, index, plan);
+    return err;
 }
 
 /* The text of a deterministic key is 01 || key. It goes to the space also in place. */
-static kfe_error open_key(const kfe_job *j, kfe_plan *plan, uint8_t **at)
+static kfe_error open_key(const kfe_job *j, size_t index, uint8_t **at)
 {
+    const kfe_plan *plan = j->items[index].plan;
     if (plan->det == 0)
         return KFE_OK;
+    kfe_bytes *key = &j->out[index].key;
     uint8_t *text = *at;
-    size_t len = plan->key.len - KFE_SIV_GROWTH + 1;
+    size_t len = key->len - KFE_SIV_GROWTH + 1;
     *at += len;
     kfe_session *session = j->work->in_use[plan->det - 1].session;
     kfe_error err = kfe_siv_open(j->engine->settings.crypto, session->siv, KFE_DET_LABEL,
-                                 sizeof(KFE_DET_LABEL) - 1, plan->key.data, plan->key.len, text);
+                                 sizeof(KFE_DET_LABEL) - 1, key->data, key->len, text);
     if (!err && text[0] != 1) {
         kfe_wipe(text, len);
         err = KFE_E_AUTH;
@@ -140,95 +191,59 @@ static kfe_error open_key(const kfe_job *j, kfe_plan *plan, uint8_t **at)
         return err == KFE_E_AUTH ? kfe_fail(err, "record refused: its deterministic key is forged")
                                  : err;
     kfe_session_prove(j->state, session);
-    plan->det_key = (kfe_bytes){text + 1, len - 1};
+    *key = (kfe_bytes){text + 1, len - 1};
     return KFE_OK;
-}
-
-static kfe_field_status status_of(const kfe_group *group)
-{
-    return group->skipped ? KFE_FIELD_SEALED : KFE_FIELD_OPENED;
-}
-
-static void fill(const kfe_plan *plan, const kfe_record *in, kfe_record *out, kfe_header *headers)
-{
-    kfe_record made = {.topic = in->topic, .partition = in->partition, .headers = headers};
-    made.key =
-        plan->det_key.data != NULL ? plan->det_key : kfe_plan_result(plan->key, plan->key_out);
-    made.value = kfe_plan_result(plan->value, plan->value_out);
-    made.n_headers = plan->n_headers;
-    for (uint32_t i = 0; i < plan->n_headers; i++) {
-        headers[i] = (kfe_header){.name = plan->headers[i].name};
-        headers[i].value = kfe_plan_result(plan->headers[i].value, plan->header_out[i]);
-    }
-    for (unsigned g = 0; g < plan->n_groups; g++) {
-        const kfe_group *group = &plan->groups[g];
-        if (group->env.key != KFE_KEY_UNCOVERED)
-            made.key_status = status_of(group);
-        if (group->env.value != KFE_VALUE_UNCOVERED)
-            made.value_status = status_of(group);
-        for (uint32_t i = 0; i < group->env.n_headers; i++)
-            if (kfe_covers_header(&group->env, i))
-                headers[i].status = status_of(group);
-    }
-    *out = made;
 }
 
 static void mark_forged(const kfe_job *j)
 {
-    const kfe_aead_batch *b = &j->work->batch;
-    for (size_t w = 0; w < (b->n + 63) / 64; w++)
-        for (uint64_t bits = b->failed[w]; bits != 0; bits &= bits - 1) {
-            size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
-            kfe_plan *plan = &j->plans[j->work->record[i]];
-            if (plan->ready)
-                kfe_job_fail(j, plan,
-                             kfe_fail(KFE_E_AUTH, "record refused: a tag does not verify"));
+    const kfe_work *w = j->work;
+    for (size_t at = 0; at < (w->n + 63) / 64; at++)
+        for (uint64_t bits = w->failed[at]; bits != 0; bits &= bits - 1) {
+            size_t i = w->record[at * 64 + (size_t)__builtin_ctzll(bits)];
+            if (j->items[i].plan != NULL)
+                kfe_job_fail(j, i, kfe_fail(KFE_E_AUTH, "record refused: a tag does not verify"));
         }
 }
 
-static void finish(const kfe_job *j, kfe_plan *plan, uint8_t **at)
+static void finish(const kfe_job *j, size_t index, uint8_t **at)
 {
-    kfe_error err = open_key(j, plan, at);
+    const kfe_plan *plan = j->items[index].plan;
+    kfe_error err = open_key(j, index, at);
     if (err) {
-        kfe_job_fail(j, plan, err);
+        kfe_job_fail(j, index, err);
         return;
     }
     for (unsigned g = 0; g < plan->n_groups; g++)
         if (!plan->groups[g].skipped)
             kfe_session_prove(j->state, j->work->in_use[plan->groups[g].in_use].session);
-    kfe_plan_scatter(plan, j->in_place);
-    fill(plan, &j->in[plan->index], &j->out[plan->index], kfe_take_headers(at, plan->n_headers));
+    kfe_layout_scatter(j, index);
 }
 
-static kfe_error open_all(const kfe_job *j, uint8_t *at)
+static kfe_error open_all(kfe_job *j, uint8_t *at)
 {
     for (size_t i = 0; i < j->n; i++) {
-        kfe_plan *plan = &j->plans[i];
-        plan->index = (uint32_t)i;
-        kfe_error err = plan_one(j, plan, &j->in[i]);
-        if (err) {
-            kfe_job_fail(j, plan, err);
-        } else if (!plan->ready) {
+        kfe_error err = plan_one(j, i);
+        if (err)
+            kfe_job_fail(j, i, err);
+        else if (j->items[i].plan == NULL)
             kfe_pass_in_clear(&j->in[i], &j->out[i], &at);
-        } else {
-            kfe_plan_announce(plan, j->work);
-        }
     }
-    kfe_error err = kfe_work_arrange(j->work);
+    kfe_error err = kfe_job_arrange(j);
     for (size_t i = 0; !err && i < j->n; i++)
-        if (j->plans[i].ready)
-            err = lay_out(j, &j->plans[i], &at);
+        if (j->items[i].plan != NULL)
+            err = kfe_layout(j, i, j->in[i].key, &at);
     if (!err)
-        err = kfe_run_batch(j->work, false);
+        err = kfe_job_run(j);
     if (!err)
         mark_forged(j);
     for (size_t i = 0; i < j->n; i++) {
-        if (!j->plans[i].ready)
+        if (j->items[i].plan == NULL)
             continue;
         if (err)
-            kfe_job_fail(j, &j->plans[i], err);
+            kfe_job_fail(j, i, err);
         else
-            finish(j, &j->plans[i], &at);
+            finish(j, i, &at);
     }
     return kfe_work_result(j->work);
 }

@@ -3,50 +3,41 @@
 
 #include "engine/wire.h"
 
-static uint8_t *own(kfe_bytes bytes)
+static kfe_bytes keep(kfe_work *work, kfe_bytes bytes, bool *good)
 {
-    return (uint8_t *)(uintptr_t)bytes.data;
+    uint8_t *copy = kfe_work_take(work, bytes.len);
+    if (copy == NULL) {
+        *good = false;
+        return bytes;
+    }
+    kfe_put(copy, bytes.data, bytes.len);
+    return (kfe_bytes){copy, bytes.len};
 }
 
-static bool step(kfe_walk *w, uint16_t ordinal, uint8_t kind, kfe_bytes in)
+kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip)
 {
-    w->ordinal = ordinal;
-    w->kind = kind;
-    w->in = in;
-    w->name = (kfe_bytes){NULL, 0};
-    return true;
-}
-
-bool kfe_walk_next(kfe_walk *w)
-{
-    const kfe_plan *plan = w->plan;
-    const kfe_envelope *e = &w->group->env;
-    if (w->next == KFE_ORD_KEY) {
-        w->next++;
-        w->out = plan->key_out;
-        if (e->key == KFE_KEY_SEALED)
-            return step(w, KFE_ORD_KEY, KFE_D_KEY, plan->key);
+    bool good = true;
+    kfe_plan *plan = kfe_work_take(work, sizeof(*plan));
+    uint32_t n = (uint32_t)in->n_headers - skip;
+    kfe_bytes *names = kfe_work_take(work, n * sizeof(*names));
+    bool *has = kfe_work_take(work, n * sizeof(*has));
+    kfe_field_status *status = kfe_work_take(work, n * sizeof(*status));
+    if (plan == NULL || names == NULL || has == NULL || status == NULL)
+        return NULL;
+    plan->topic = keep(work, in->topic, &good);
+    plan->has_key = in->key.data != NULL;
+    plan->has_value = in->value.data != NULL;
+    plan->headers = in->headers + skip;
+    plan->n_headers = n;
+    plan->in_headers = in->n_headers;
+    plan->names = names;
+    plan->has = has;
+    plan->status = status;
+    for (uint32_t i = 0; i < n; i++) {
+        names[i] = keep(work, plan->headers[i].name, &good);
+        has[i] = plan->headers[i].value.data != NULL;
     }
-    if (w->next == KFE_ORD_VALUE) {
-        w->next++;
-        w->out = plan->value_out;
-        if (e->value != KFE_VALUE_UNCOVERED)
-            return step(w, KFE_ORD_VALUE, KFE_D_VALUE, plan->value);
-    }
-    for (;;) {
-        uint32_t i = w->next - KFE_ORD_HEADER;
-        if (i >= e->n_headers)
-            return false;
-        w->next++;
-        if (!kfe_covers_header(e, i))
-            continue;
-        kfe_bytes value = plan->headers[i].value;
-        w->out = plan->header_out[i];
-        step(w, (uint16_t)(KFE_ORD_HEADER + i),
-             value.data == NULL ? KFE_D_NULL_HEADER : KFE_D_HEADER, value);
-        w->name = plan->headers[i].name;
-        return true;
-    }
+    return good ? plan : NULL;
 }
 
 /* The headers that any group covers, as one map; false when that is none of them, or all. */
@@ -74,217 +65,101 @@ bool kfe_plan_names_clash(const kfe_plan *plan)
         if (map[i / 8] >> (i % 8) & 1)
             continue;
         for (uint32_t j = 0; j < plan->n_headers; j++)
-            if ((map[j / 8] >> (j % 8) & 1) != 0 &&
-                kfe_names_equal(plan->headers[i].name, plan->headers[j].name))
+            if ((map[j / 8] >> (j % 8) & 1) != 0 && kfe_names_equal(plan->names[i], plan->names[j]))
                 return true;
     }
     return false;
 }
 
-kfe_error kfe_plan_measure(kfe_plan *plan)
+static void add(kfe_group *group, uint16_t ordinal, uint8_t kind, kfe_bytes name)
 {
-    for (unsigned g = 0; g < plan->n_groups; g++) {
-        kfe_group *group = &plan->groups[g];
-        group->n_fields = 0;
-        group->len = 0;
-        kfe_walk walk = {.plan = plan, .group = group};
-        while (kfe_walk_next(&walk)) {
-            group->n_fields++;
-            group->len += walk.in.len;
-        }
-        if (group->env.record_scope && group->len > UINT32_MAX)
-            return kfe_fail(KFE_E_RECORD, "record is too long for one tag");
-    }
-    return KFE_OK;
+    group->fields[group->n_fields++] = (kfe_field){.ordinal = ordinal, .kind = kind, .name = name};
 }
 
-void kfe_plan_announce(const kfe_plan *plan, kfe_work *work)
+static kfe_error list_group(const kfe_plan *plan, kfe_work *work, kfe_group *group)
 {
-    for (unsigned g = 0; g < plan->n_groups; g++) {
-        const kfe_group *group = &plan->groups[g];
-        if (group->skipped)
-            continue;
-        if (group->env.record_scope || group->n_fields == 0) {
-            kfe_work_announce(work, kfe_work_class(KFE_ORD_RECORD));
-            continue;
-        }
-        kfe_walk walk = {.plan = plan, .group = group};
-        while (kfe_walk_next(&walk))
-            kfe_work_announce(work, kfe_work_class(walk.ordinal));
-    }
-}
-
-static void set_out(kfe_plan *plan, uint16_t ordinal, uint8_t *out)
-{
-    if (ordinal == KFE_ORD_KEY)
-        plan->key_out = out;
-    else if (ordinal == KFE_ORD_VALUE)
-        plan->value_out = out;
-    else
-        plan->header_out[ordinal - KFE_ORD_HEADER] = out;
-}
-
-/* Record scope needs its fields in a row: in the space they are laid so. In place they are
- * gathered, and scattered afterwards. */
-static void place_group(kfe_plan *plan, kfe_group *group, uint8_t **at, uint8_t *gathered)
-{
-    bool in_place = at == NULL, row = group->env.record_scope;
-    uint8_t *to = in_place ? gathered : *at;
-    group->text = to;
-    kfe_walk walk = {.plan = plan, .group = group};
-    while (kfe_walk_next(&walk)) {
-        set_out(plan, walk.ordinal, in_place ? own(walk.in) : to);
-        if (row)
-            kfe_put(to, walk.in.data, walk.in.len);
-        if (row || !in_place)
-            to += walk.in.len;
-    }
-    if (!in_place)
-        *at = to;
-}
-
-kfe_error kfe_plan_place(kfe_plan *plan, kfe_work *work, uint8_t **at, bool in_place)
-{
-    for (unsigned g = 0; g < plan->n_groups; g++) {
-        kfe_group *group = &plan->groups[g];
-        uint8_t *gathered = NULL;
-        if (group->skipped)
-            continue;
-        if (in_place && group->env.record_scope) {
-            gathered = kfe_work_take(work, (size_t)group->len + 1);
-            if (gathered == NULL)
-                return kfe_fail(KFE_E_MEMORY, "out of memory");
-        }
-        place_group(plan, group, in_place ? NULL : at, gathered);
-    }
-    return KFE_OK;
-}
-
-typedef struct {
-    kfe_work *work;
-    const kfe_plan *plan;
-    const kfe_group *group;
-    const uint8_t *aad;
-    size_t aad_len;
-    uint8_t *tag;
-} message;
-
-static void put_message(const message *m, uint16_t ordinal, kfe_bytes in, uint8_t *out)
-{
-    size_t i = kfe_work_place(m->work, kfe_work_class(ordinal));
-    kfe_nonce(m->work->nonces[i], m->group->env.counter, ordinal);
-    m->work->ops[i] = (kfe_aead_op){
-        .key = m->work->in_use[m->group->in_use].session->aead,
-        .nonce = m->work->nonces[i],
-        .prefix = &m->group->prefix.absorbed,
-        .aad = m->aad,
-        .aad_len = (uint32_t)m->aad_len,
-        .in = in.data,
-        .out = out,
-        .len = (uint32_t)in.len,
-        .tag = m->tag,
-    };
-    m->work->record[i] = m->plan->index;
-}
-
-static kfe_error emit_record(message *m)
-{
-    const kfe_group *group = m->group;
-    size_t room = KFE_D_MAX_HEAD;
-    kfe_walk walk = {.plan = m->plan, .group = group};
-    while (kfe_walk_next(&walk))
-        room += KFE_D_MAX_PART + walk.name.len;
-    uint8_t *d = kfe_work_take(m->work, room);
-    if (d == NULL)
+    const kfe_envelope *e = &group->env;
+    group->fields = kfe_work_take(work, (kfe_envelope_fields(e) + 1) * sizeof(*group->fields));
+    if (group->fields == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
-    uint8_t *at = kfe_aad_record_head(d, group->n_fields);
-    walk = (kfe_walk){.plan = m->plan, .group = group};
-    while (kfe_walk_next(&walk))
-        at = kfe_aad_record_part(at, walk.kind, walk.ordinal, (uint32_t)walk.in.len, walk.name);
-    m->aad = d;
-    m->aad_len = (size_t)(at - d);
-    put_message(m, KFE_ORD_RECORD, (kfe_bytes){group->text, (size_t)group->len}, group->text);
+    kfe_bytes none = {NULL, 0};
+    if (e->key == KFE_KEY_SEALED)
+        add(group, KFE_ORD_KEY, KFE_D_KEY, none);
+    if (e->value != KFE_VALUE_UNCOVERED)
+        add(group, KFE_ORD_VALUE, KFE_D_VALUE, none);
+    for (uint32_t i = 0; i < e->n_headers; i++)
+        if (kfe_covers_header(e, i))
+            add(group, (uint16_t)(KFE_ORD_HEADER + i),
+                plan->has[i] ? KFE_D_HEADER : KFE_D_NULL_HEADER, plan->names[i]);
+    group->n_tags = e->record_scope || group->n_fields == 0 ? 1 : group->n_fields;
     return KFE_OK;
 }
 
-static kfe_error emit_field(message *m, const kfe_walk *walk)
+kfe_error kfe_plan_list(kfe_plan *plan, kfe_work *work)
 {
-    uint8_t *d = kfe_work_take(m->work, KFE_D_MAX_FIELD + walk->name.len);
-    if (d == NULL)
-        return kfe_fail(KFE_E_MEMORY, "out of memory");
-    m->aad = d;
-    m->aad_len = (size_t)(kfe_aad_field(d, walk->kind, walk->ordinal, walk->name) - d);
-    put_message(m, walk->ordinal, walk->in, walk->out);
-    m->tag += KFE_TAG_LEN;
-    return KFE_OK;
-}
-
-static kfe_error emit_group(kfe_plan *plan, kfe_work *work, kfe_group *group)
-{
-    message m = {.work = work, .plan = plan, .group = group, .tag = group->tags};
-    const kfe_aead_key *key = work->in_use[group->in_use].session->aead;
-    kfe_gcm_prefix *p = &group->prefix.absorbed;
-    if (key->backend->from_state)
-        key->backend->hash(key, p->ghash, group->prefix.bytes, p->len / 16);
-    if (group->env.record_scope)
-        return emit_record(&m);
-    kfe_walk walk = {.plan = plan, .group = group};
-    if (group->n_fields == 0) {
-        walk.kind = KFE_D_EMPTY;
-        walk.ordinal = KFE_ORD_EMPTY;
-        return emit_field(&m, &walk);
-    }
     kfe_error err = KFE_OK;
-    while (!err && kfe_walk_next(&walk))
-        err = emit_field(&m, &walk);
+    for (unsigned g = 0; !err && g < plan->n_groups; g++)
+        err = list_group(plan, work, &plan->groups[g]);
     return err;
 }
 
-kfe_error kfe_plan_emit(kfe_plan *plan, kfe_work *work)
+/* Each field's D, in field scope; of a group without fields the one that stands for it. */
+static kfe_error bind_fields(kfe_group *group, kfe_work *work)
 {
-    size_t meta = 0;
-    for (unsigned g = 0; g < plan->n_groups; g++)
-        meta += plan->groups[g].env.metadata.len;
-    size_t len = kfe_aad_prefix_len(meta, plan->label.len, plan->aad_key);
-    uint8_t *p = kfe_work_take(work, len), *at = p;
-    if (p == NULL)
-        return kfe_fail(KFE_E_MEMORY, "out of memory");
-    for (unsigned g = 0; g < plan->n_groups; g++)
-        at = kfe_put(at, plan->groups[g].env.metadata.data, plan->groups[g].env.metadata.len);
-    kfe_aad_prefix_end(p, at, plan->label, plan->aad_key);
-    for (unsigned g = 0; g < plan->n_groups; g++) {
-        kfe_group *group = &plan->groups[g];
-        group->prefix = (kfe_prefix){.absorbed.len = len, .bytes = p};
-        kfe_error err = group->skipped ? KFE_OK : emit_group(plan, work, group);
-        if (err)
-            return err;
+    if (group->env.record_scope)
+        return KFE_OK;
+    if (group->n_fields == 0)
+        group->fields[0] = (kfe_field){.ordinal = KFE_ORD_EMPTY, .kind = KFE_D_EMPTY};
+    for (uint32_t i = 0; i < group->n_tags; i++) {
+        kfe_field *f = &group->fields[i];
+        uint8_t *d = kfe_work_take(work, KFE_D_MAX_FIELD + f->name.len);
+        if (d == NULL)
+            return kfe_fail(KFE_E_MEMORY, "out of memory");
+        f->d = d;
+        f->d_len = (uint32_t)(kfe_aad_field(d, f->kind, f->ordinal, f->name) - d);
     }
     return KFE_OK;
 }
 
-void kfe_plan_scatter(const kfe_plan *plan, bool in_place)
+kfe_error kfe_plan_prefix(kfe_plan *plan, kfe_work *work)
 {
-    for (unsigned g = 0; in_place && g < plan->n_groups; g++) {
-        const kfe_group *group = &plan->groups[g];
-        if (group->skipped || !group->env.record_scope)
-            continue;
-        const uint8_t *from = group->text;
-        kfe_walk walk = {.plan = plan, .group = group};
-        while (kfe_walk_next(&walk)) {
-            kfe_put(walk.out, from, walk.in.len);
-            from += walk.in.len;
-        }
+    size_t len = kfe_aad_label_len(plan->label);
+    for (unsigned g = 0; g < plan->n_groups; g++) {
+        len += plan->groups[g].env.metadata.len;
+        plan->k.sealed |= plan->groups[g].env.key == KFE_KEY_SEALED;
     }
+    plan->k_varies = !plan->k.sealed && plan->has_key;
+    uint8_t *at = plan->p = kfe_work_take(work, len + 16);
+    if (at == NULL)
+        return kfe_fail(KFE_E_MEMORY, "out of memory");
+    for (unsigned g = 0; g < plan->n_groups; g++) {
+        kfe_group *group = &plan->groups[g];
+        group->meta_at = (uint32_t)(at - plan->p);
+        group->meta_len = (uint32_t)group->env.metadata.len;
+        at = kfe_put(at, group->env.metadata.data, group->meta_len);
+    }
+    plan->p_fixed = (plan->groups[0].meta_len - KFE_COUNTER_LEN) / 16 * 16;
+    at = kfe_aad_put_label(at, plan->label);
+    if (!plan->k_varies) /* sealed or null */
+        at = kfe_aad_put_key(plan->p, at, plan->k);
+    plan->p_len = (uint32_t)(at - plan->p);
+    return KFE_OK;
 }
 
-void kfe_plan_blank(const kfe_plan *plan)
+kfe_error kfe_plan_bind(kfe_plan *plan, kfe_work *work)
 {
-    for (unsigned g = 0; g < plan->n_groups; g++) {
-        kfe_walk walk = {.plan = plan, .group = &plan->groups[g]};
-        if (plan->groups[g].skipped)
+    kfe_error err = KFE_OK;
+    plan->p_own = plan->k_varies;
+    for (unsigned g = 0; !err && g < plan->n_groups; g++) {
+        kfe_group *group = &plan->groups[g];
+        if (group->skipped)
             continue;
-        while (kfe_walk_next(&walk))
-            if (walk.out != NULL)
-                kfe_wipe(walk.out, walk.in.len);
+        const kfe_aead_key *key = work->in_use[group->in_use].session->aead;
+        if (!key->backend->from_state)
+            plan->p_own = true;
+        else
+            key->backend->hash(key, group->state, plan->p, plan->p_fixed / 16);
+        err = bind_fields(group, work);
     }
+    return err;
 }

@@ -2,86 +2,109 @@
 #ifndef KFE_ENGINE_PLAN_H
 #define KFE_ENGINE_PLAN_H
 
-/* What is to be done with one record: its groups, where each field's bytes come from and go to.
- * Made by policy.c when sealing and by accept.c when opening; from there on both ways are the same.
- */
+/* What is to be done with records of one form: same topic, same header names in the same order, the
+ * same fields null, and, opening, envelopes that differ in counter and tags alone. Decided for the
+ * first of them by policy.c (sealing) or accept.c (opening); the others of a call are only compared
+ * (fit.c), and all are laid out by it (layout.c). */
 
 #include <string.h>
 
 #include "engine/aad.h"
 #include "engine/work.h"
 
+/* A field that a group covers. */
 typedef struct {
-    kfe_envelope env;
+    uint16_t ordinal;
+    uint8_t kind;   /* KFE_D_* */
+    kfe_bytes name; /* of a header */
+    const uint8_t *d;
+    uint32_t d_len; /* field scope: its own AAD */
+} kfe_field;
+
+typedef struct {
+    kfe_envelope env;  /* of the first record; counter and tags are each record's own */
     kfe_key_ref ref;   /* sealing: the key that was chosen */
     size_t in_use;     /* index of its session in the work */
-    kfe_prefix prefix; /* the record's P under this group's key */
-    uint8_t *tags;     /* where they are written, or read */
-    uint32_t n_fields; /* as kfe_envelope_fields() counts */
-    uint64_t len;      /* of these fields together */
-    uint8_t *text;     /* record scope: all of them in a row */
+    kfe_field *fields; /* in the order of the format: key, value, headers */
+    uint32_t n_fields; /* 0: its one tag is over nothing */
+    uint32_t n_tags;
     bool skipped;      /* partial opening: its key is not at hand */
+    uint32_t meta_at;  /* where its metadata stand in the plan's P */
+    uint32_t meta_len; /* the last 6 bytes of them are the counter */
+    uint8_t state[16]; /* GHASH of P's constant blocks under its key */
 } kfe_group;
 
-typedef struct {
-    uint32_t index; /* of the record in the batch */
-    bool ready;     /* false: failed, or stays in clear */
-    bool listed;    /* its topic is listed in encryption.unencrypted.topics */
+typedef struct kfe_plan {
+    struct kfe_plan *older; /* of the same call */
+    size_t uses;            /* records */
+    bool listed;            /* its topic is listed in encryption.unencrypted.topics */
+    bool once;              /* more than the form decided: fits the one record */
     unsigned n_groups;
     kfe_group *groups;
-    kfe_bytes key, value; /* the source: plaintext or as stored */
-    const kfe_header *headers;
-    uint32_t n_headers;
-    uint8_t *key_out, *value_out, **header_out; /* the destination of sealed fields */
-    size_t det;        /* 1 + index of a deterministic key's session in the work; 0: none */
-    kfe_bytes det_key; /* its result: as stored, or opened */
-    kfe_aad_key aad_key;
+    size_t det; /* 1 + index of a deterministic key's session in the work; 0: none */
+
+    /* The form. */
+    kfe_bytes topic;
+    bool has_key, has_value;
+    kfe_key_ref key_ref;       /* the record's own; name NULL: none */
+    uint32_t n_headers;        /* `kfe` ones, and added ones that are dropped, not counted */
+    size_t in_headers;         /* opening: all that the record comes with */
+    kfe_bytes *names;          /* of the headers */
+    bool *has;                 /* their values are not null */
+    const kfe_header *headers; /* of the first record, while it is decided */
+
+    /* P: metadata of all groups, label, K. What differs between records, counters and perhaps K, is
+     * put in for each. */
     kfe_bytes label;
+    kfe_aad_key k; /* `bytes` are each record's own */
+    uint8_t *p;
+    uint32_t p_len;   /* without K when that differs */
+    uint32_t p_fixed; /* leading bytes that are the same for all: a multiple of 16 */
+    bool k_varies;    /* the key is neither sealed nor null: bound by its bytes */
+    bool p_own;       /* each record needs bytes of its own */
+
+    /* Opening: what becomes of the fields. */
+    kfe_field_status key_status, value_status, *status;
 } kfe_plan;
 
-/* A walk over a group's fields in the order of the format: key, value, headers. */
+/* A record of the call. */
 typedef struct {
-    const kfe_plan *plan;
-    const kfe_group *group;
-    uint32_t next;
-    /* The field at hand: */
-    uint16_t ordinal;
-    uint8_t kind; /* KFE_D_* */
-    kfe_bytes in, name;
-    uint8_t *out;
-} kfe_walk;
-
-bool kfe_walk_next(kfe_walk *walk); /* starts zeroed but for plan and group */
+    kfe_plan *plan; /* NULL: failed, or passed on in clear */
+    uint32_t first_prefix;
+    kfe_bytes laid; /* of the space, written for it */
+    uint8_t **text; /* record scope, in place: each group's fields in a row, where they were not */
+} kfe_item;
 
 static inline bool kfe_names_equal(kfe_bytes a, kfe_bytes b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* The view of a field: `headers` are those that ordinals count. */
+static inline kfe_bytes *kfe_view(kfe_record *record, kfe_header *headers, uint16_t ordinal)
+{
+    return ordinal == KFE_ORD_KEY     ? &record->key
+           : ordinal == KFE_ORD_VALUE ? &record->value
+                                      : &headers[ordinal - KFE_ORD_HEADER].value;
+}
+
+/* An empty plan in the work's memory, with the form's topic and headers (of which the first `skip`
+ * are envelopes); NULL: out of memory. */
+kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip);
+
 /* True when a header that no group covers bears the name of one that is covered. */
 bool kfe_plan_names_clash(const kfe_plan *plan);
 
-/* Sets n_fields and len of every group. KFE_E_RECORD: fields of one tag longer than the cipher
- * takes. */
-kfe_error kfe_plan_measure(kfe_plan *plan);
-/* Announces the messages of a plan's groups. */
-void kfe_plan_announce(const kfe_plan *plan, kfe_work *work);
+/* Lists the fields of every group, from its envelope. */
+kfe_error kfe_plan_list(kfe_plan *plan, kfe_work *work);
 
-/* Gives every sealed field a destination: its own source with `in_place`, else the space from *at
- * on, fields of one tag in a row. */
-kfe_error kfe_plan_place(kfe_plan *plan, kfe_work *work, uint8_t **at, bool in_place);
+/* True when a record has the form of the plan and passes what was checked of the first one. */
+bool kfe_fits_sealing(const kfe_plan *plan, const kfe_record *in);
+bool kfe_fits_opening(const kfe_plan *plan, const kfe_record *in);
 
-/* Builds P and puts the messages of all groups that are not skipped into the batch. */
-kfe_error kfe_plan_emit(kfe_plan *plan, kfe_work *work);
-
-/* After the backend: copies record scope's text to the fields where it was gathered elsewhere. */
-void kfe_plan_scatter(const kfe_plan *plan, bool in_place);
-/* A field after all: where it went, or its source when it went nowhere. */
-static inline kfe_bytes kfe_plan_result(kfe_bytes in, const uint8_t *out)
-{
-    return out == NULL || in.data == NULL ? in : (kfe_bytes){out, in.len};
-}
-/* Zeroes all destinations of a plan that failed. */
-void kfe_plan_blank(const kfe_plan *plan);
+/* Builds P from the label and the metadata of all groups. */
+kfe_error kfe_plan_prefix(kfe_plan *plan, kfe_work *work);
+/* Builds every D, and hashes what of P is the same for all, once sessions are settled. */
+kfe_error kfe_plan_bind(kfe_plan *plan, kfe_work *work);
 
 #endif

@@ -38,11 +38,12 @@ static kfe_error choose(const kfe_settings *s, kfe_key_manager *manager, const k
             return err;
     }
     if (in->key_ref != NULL) {
-        out->record = out->headers = *in->key_ref;
+        out->record = out->headers = plan->key_ref;
         return KFE_OK;
     }
     if (plan->listed || !s->has_manager)
         return KFE_OK;
+    plan->once |= !KFE_HAS(manager->ops, by_topic) || !manager->ops->by_topic(manager);
     kfe_key_choice *chosen = kfe_work_take(work, sizeof(*chosen));
     if (chosen == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
@@ -56,7 +57,8 @@ static kfe_error choose(const kfe_settings *s, kfe_key_manager *manager, const k
 }
 
 /* The plan's group under `ref`, made when missing. */
-static kfe_error group_of(kfe_plan *plan, kfe_work *work, const kfe_key_ref *ref, kfe_group **out)
+static kfe_error group_of(const kfe_settings *s, kfe_plan *plan, kfe_work *work,
+                          const kfe_key_ref *ref, kfe_group **out)
 {
     for (unsigned g = 0; g < plan->n_groups; g++) {
         kfe_group *group = &plan->groups[g];
@@ -76,6 +78,8 @@ static kfe_error group_of(kfe_plan *plan, kfe_work *work, const kfe_key_ref *ref
     kfe_group *group = &plan->groups[plan->n_groups];
     group->ref = *ref;
     group->env.map = map;
+    group->env.suite = s->suite;
+    group->env.record_scope = s->record_scope;
     group->env.n_headers = plan->n_headers;
     group->env.group = plan->n_groups++;
     *out = group;
@@ -92,15 +96,15 @@ static kfe_error cover_record(const kfe_settings *s, kfe_plan *plan, kfe_work *w
                                           "in encryption.unencrypted.topics");
         return KFE_OK;
     }
-    kfe_error err = group_of(plan, work, ref, &group);
+    kfe_error err = group_of(s, plan, work, ref, &group);
     if (err)
         return err;
     if (s->keys != KFE_KEYS_CLEAR)
-        group->env.key = plan->key.data == NULL              ? KFE_KEY_NULL
+        group->env.key = !plan->has_key                      ? KFE_KEY_NULL
                          : s->keys == KFE_KEYS_DETERMINISTIC ? KFE_KEY_DETERMINISTIC
                                                              : KFE_KEY_SEALED;
     if (s->values)
-        group->env.value = plan->value.data == NULL ? KFE_VALUE_NULL : KFE_VALUE_SEALED;
+        group->env.value = plan->has_value ? KFE_VALUE_SEALED : KFE_VALUE_NULL;
     return KFE_OK;
 }
 
@@ -125,43 +129,64 @@ static kfe_error cover_header(const kfe_settings *s, kfe_plan *plan, kfe_work *w
                         "encryption.encrypt.headers wants sealed",
                         i);
     }
-    err = group_of(plan, work, ref, &group);
+    err = group_of(s, plan, work, ref, &group);
     if (!err)
         ((uint8_t *)(uintptr_t)group->env.map)[i / 8] |= (uint8_t)(1u << (i % 8));
     return err;
 }
 
-kfe_error kfe_policy_plan(const kfe_settings *s, kfe_key_manager *manager, const kfe_record *in,
-                          kfe_work *work, kfe_plan *plan)
+/* The plan's own copy of the record's key reference. */
+static kfe_error keep_ref(const kfe_record *in, kfe_work *work, kfe_plan *plan)
 {
-    choice chosen = {{NULL, 0}, {NULL, 0}};
+    if (in->key_ref == NULL)
+        return KFE_OK;
+    size_t len = strlen(in->key_ref->name);
+    char *name = kfe_work_take(work, len + 1);
+    if (name == NULL)
+        return kfe_fail(KFE_E_MEMORY, "out of memory");
+    memcpy(name, in->key_ref->name, len);
+    plan->key_ref = (kfe_key_ref){name, in->key_ref->version};
+    return KFE_OK;
+}
+
+static kfe_error cover(const kfe_settings *s, kfe_work *work, const choice *chosen, kfe_plan *plan)
+{
+    kfe_error err = cover_record(s, plan, work, &chosen->record);
+    for (uint32_t i = 0; !err && i < plan->n_headers; i++)
+        err = cover_header(s, plan, work, &chosen->headers, i);
+    if (err || plan->n_groups > 0)
+        return err;
+    return plan->listed ? KFE_OK
+                        : kfe_fail(KFE_E_NO_KEY, "no key is chosen for any field of the record");
+}
+
+kfe_error kfe_policy_plan(const kfe_settings *s, kfe_key_manager *manager, const kfe_record *in,
+                          kfe_work *work, kfe_plan **out)
+{
     kfe_error err = check_record(in);
     if (err)
         return err;
-    plan->key = in->key;
-    plan->value = in->value;
-    plan->headers = in->headers;
-    plan->n_headers = (uint32_t)in->n_headers;
+    kfe_plan *plan = kfe_plan_new(work, in, 0);
     size_t most = 2;
-    for (uint32_t i = 0; i < plan->n_headers && most < KFE_GROUPS_MAX; i++)
+    for (uint32_t i = 0; i < in->n_headers && most < KFE_GROUPS_MAX; i++)
         most += in->headers[i].key_ref != NULL;
-    plan->groups = kfe_work_take(work, most * sizeof(*plan->groups));
-    plan->header_out = kfe_work_take(work, plan->n_headers * sizeof(*plan->header_out));
-    if (plan->groups == NULL || plan->header_out == NULL)
+    kfe_group *groups = kfe_work_take(work, most * sizeof(*groups));
+    if (plan == NULL || groups == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
-    err = choose(s, manager, in, work, plan, &chosen);
+    plan->groups = groups;
+    plan->once = most > 2; /* a header names its own key */
+    choice chosen = {{NULL, 0}, {NULL, 0}};
+    err = keep_ref(in, work, plan);
     if (!err)
-        err = cover_record(s, plan, work, &chosen.record);
-    for (uint32_t i = 0; !err && i < plan->n_headers; i++)
-        err = cover_header(s, plan, work, &chosen.headers, i);
-    if (err)
+        err = choose(s, manager, in, work, plan, &chosen);
+    if (!err)
+        err = cover(s, work, &chosen, plan);
+    if (err || plan->n_groups == 0)
         return err;
-    if (plan->n_groups == 0)
-        return plan->listed
-                   ? KFE_OK
-                   : kfe_fail(KFE_E_NO_KEY, "no key is chosen for any field of the record");
     if (kfe_plan_names_clash(plan))
         return kfe_fail(KFE_E_RECORD, "a clear header bears the name of a sealed one");
-    plan->ready = true;
-    return KFE_OK;
+    for (unsigned g = 0; g < plan->n_groups; g++)
+        plan->groups[g].env.n_groups = plan->n_groups;
+    *out = plan;
+    return kfe_plan_list(plan, work);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/rules.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +135,14 @@ void kfe_rules_free(kfe_rules *rules)
         kfe_template_free(rules->rules[i].key);
     }
     free(rules);
+}
+
+bool kfe_rules_read_headers(const kfe_rules *rules)
+{
+    for (size_t i = 0; i < rules->n; i++)
+        if (kfe_template_reads_headers(rules->rules[i].key))
+            return true;
+    return false;
 }
 
 kfe_error kfe_rules_find(const kfe_rules *rules, kfe_bytes topic, const kfe_template **out)

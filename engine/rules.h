@@ -17,6 +17,9 @@ typedef struct kfe_rules kfe_rules;
 kfe_error kfe_rules_new(kfe_rules **out, const char *what, const char *text);
 void kfe_rules_free(kfe_rules *rules); /* NULL is fine */
 
+/* True when a KEY has a `${header:NAME}`. */
+bool kfe_rules_read_headers(const kfe_rules *rules);
+
 /* The KEY for a topic, or NULL. As kfe_pattern_match(): an error is not "no key". */
 kfe_error kfe_rules_find(const kfe_rules *rules, kfe_bytes topic, const kfe_template **out);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Seals a batch: plans every record, leases counters for all of them at once, lays out envelopes
  * and fields, and gives the backend one batch. */
-#include "engine/engine.h"
+#include "engine/layout.h"
 #include "engine/secret.h"
 #include "engine/wire.h"
 
@@ -69,36 +69,61 @@ static kfe_error det_session(const kfe_job *j, size_t *index)
     return err;
 }
 
-static kfe_error plan_one(const kfe_job *j, kfe_plan *plan, const kfe_record *in)
+/* Decides for a record, and for those that will be like it. */
+static kfe_error make_plan(const kfe_job *j, const kfe_record *in, kfe_plan **out)
 {
     const kfe_settings *s = &j->engine->settings;
-    kfe_error err = kfe_policy_plan(s, j->engine->manager, in, j->work, plan);
-    if (err || !plan->ready)
-        return err;
-    plan->ready = false;
-    for (unsigned g = 0; g < plan->n_groups; g++) {
+    kfe_error err = kfe_policy_plan(s, j->engine->manager, in, j->work, out);
+    kfe_plan *plan = *out;
+    for (unsigned g = 0; !err && plan != NULL && g < plan->n_groups; g++) {
         kfe_group *group = &plan->groups[g];
-        group->env.suite = s->suite;
-        group->env.record_scope = s->record_scope;
-        group->env.n_groups = plan->n_groups;
         err = session_for(j, &group->ref, &group->in_use);
         if (!err && group->env.key == KFE_KEY_DETERMINISTIC)
             err = det_session(j, &plan->det);
-        if (err)
-            return err;
     }
-    err = kfe_plan_measure(plan);
-    if (err)
-        return err;
+    return err;
+}
+
+static size_t field_len(const kfe_record *in, uint16_t ordinal)
+{
+    return ordinal == KFE_ORD_KEY     ? in->key.len
+           : ordinal == KFE_ORD_VALUE ? in->value.len
+                                      : in->headers[ordinal - KFE_ORD_HEADER].value.len;
+}
+
+/* Counts what the record will take of its sessions. */
+static kfe_error count(const kfe_job *j, const kfe_plan *plan, const kfe_record *in)
+{
     for (unsigned g = 0; g < plan->n_groups; g++) {
         const kfe_group *group = &plan->groups[g];
         kfe_use *use = &j->work->in_use[group->in_use].use;
+        uint64_t len = 0;
+        for (uint32_t i = 0; i < group->n_fields; i++)
+            len += field_len(in, group->fields[i].ordinal);
+        if (group->env.record_scope && len > UINT32_MAX)
+            return kfe_fail(KFE_E_RECORD, "record is too long for one tag");
         use->envelopes++;
-        use->fields += group->env.record_scope || group->n_fields == 0 ? 1 : group->n_fields;
-        use->blocks += group->len / 16 + group->n_fields + 1;
+        use->fields += group->n_tags;
+        use->blocks += len / 16 + group->n_fields + 1;
     }
-    plan->ready = true;
     return KFE_OK;
+}
+
+static kfe_error plan_one(kfe_job *j, size_t index)
+{
+    const kfe_record *in = &j->in[index];
+    kfe_plan *plan = kfe_job_plan(j, in);
+    if (plan == NULL) {
+        kfe_error err = make_plan(j, in, &plan);
+        if (err || plan == NULL)
+            return err;
+        plan->older = j->plans;
+        j->plans = plan;
+    }
+    kfe_error err = count(j, plan, in);
+    if (!err)
+        kfe_job_take(j, index, plan);
+    return err;
 }
 
 /* A session at its hard limit is replaced once: what is refused then is a batch too large for any.
@@ -123,122 +148,106 @@ static void lease(const kfe_job *j, kfe_in_use *u)
     u->error = kfe_counter_draw(fresh->counter, &u->use, &u->next);
 }
 
-static kfe_error seal_key(const kfe_job *j, kfe_plan *plan, uint8_t **at)
+/* The metadata of a plan's envelopes, with a counter that each record replaces by its own. */
+static kfe_error write_metadata(const kfe_job *j, kfe_plan *plan)
 {
+    const kfe_settings *s = &j->engine->settings;
+    for (unsigned g = 0; g < plan->n_groups; g++) {
+        kfe_envelope *e = &plan->groups[g].env;
+        const kfe_session *session = j->work->in_use[plan->groups[g].in_use].session;
+        e->name = (kfe_bytes){(const uint8_t *)session->name, strlen(session->name)};
+        e->version = session->version;
+        e->det_name = (kfe_bytes){(const uint8_t *)s->det_name, strlen(s->det_name)};
+        e->det_version = s->det_version;
+        e->session = (kfe_bytes){session->salt, KFE_SALT_LEN};
+        e->commitment = session->committed ? session->commitment : NULL;
+        uint8_t *start = kfe_work_take(j->work, KFE_META_MAX);
+        if (start == NULL)
+            return kfe_fail(KFE_E_MEMORY, "out of memory");
+        e->metadata = (kfe_bytes){start, (size_t)(kfe_envelope_write(start, e) - start)};
+    }
+    kfe_error err = kfe_topic_label(s, plan->topic, false, NULL, &plan->label);
+    return err ? err : kfe_plan_prefix(plan, j->work);
+}
+
+/* The key as stored: a deterministic one is sealed into the space. */
+static kfe_error stored_key(const kfe_job *j, size_t index, uint8_t **at, kfe_bytes *out)
+{
+    const kfe_plan *plan = j->items[index].plan;
+    kfe_bytes key = j->in[index].key;
+    *out = key;
     if (plan->det == 0)
         return KFE_OK;
-    uint8_t *text = kfe_work_take(j->work, plan->key.len + 1);
+    uint8_t *text = kfe_work_take(j->work, key.len + 1);
     if (text == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     text[0] = 1;
-    kfe_put(text + 1, plan->key.data, plan->key.len);
-    plan->det_key = (kfe_bytes){*at, plan->key.len + KFE_SIV_GROWTH};
-    kfe_error err =
-        kfe_siv_seal(j->engine->settings.crypto, j->work->in_use[plan->det - 1].session->siv,
-                     KFE_DET_LABEL, sizeof(KFE_DET_LABEL) - 1, text, plan->key.len + 1, *at);
-    *at += plan->det_key.len;
-    return err;
+    kfe_put(text + 1, key.data, key.len);
+    *out = (kfe_bytes){*at, key.len + KFE_SIV_GROWTH};
+    *at += out->len;
+    return kfe_siv_seal(j->engine->settings.crypto, j->work->in_use[plan->det - 1].session->siv,
+                        KFE_DET_LABEL, sizeof(KFE_DET_LABEL) - 1, text, key.len + 1,
+                        (uint8_t *)(uintptr_t)out->data);
 }
 
-static void write_envelope(const kfe_job *j, kfe_group *group, kfe_header *header, uint8_t **at)
+static kfe_error lay_out(const kfe_job *j, size_t index, uint8_t **at)
 {
-    const kfe_settings *s = &j->engine->settings;
-    kfe_in_use *u = &j->work->in_use[group->in_use];
-    kfe_envelope *e = &group->env;
-    e->name = (kfe_bytes){(const uint8_t *)u->session->name, strlen(u->session->name)};
-    e->version = u->session->version;
-    e->det_name = (kfe_bytes){(const uint8_t *)s->det_name, strlen(s->det_name)};
-    e->det_version = s->det_version;
-    e->session = (kfe_bytes){u->session->salt, KFE_SALT_LEN};
-    e->commitment = u->session->committed ? u->session->commitment : NULL;
-    e->counter = u->next++;
-    e->n_tags = e->record_scope || group->n_fields == 0 ? 1 : group->n_fields;
-    uint8_t *start = *at;
-    group->tags = kfe_envelope_write(start, e);
-    e->metadata = (kfe_bytes){start, (size_t)(group->tags - start)};
-    *at = group->tags + (size_t)e->n_tags * KFE_TAG_LEN;
-    *header =
-        (kfe_header){.name = {(const uint8_t *)"kfe", 3}, .value = {start, (size_t)(*at - start)}};
+    kfe_bytes key;
+    kfe_error err = stored_key(j, index, at, &key);
+    return err ? err : kfe_layout(j, index, key, at);
 }
 
-static void fill(const kfe_plan *plan, const kfe_record *in, kfe_header *headers, kfe_record *out)
+/* Sessions are leased for all records at once; whoever's is used up fails. */
+static void lease_all(const kfe_job *j)
 {
-    kfe_record made = {.topic = in->topic, .partition = in->partition, .headers = headers};
-    made.key = plan->det != 0 ? plan->det_key : kfe_plan_result(plan->key, plan->key_out);
-    made.value = kfe_plan_result(plan->value, plan->value_out);
-    made.n_headers = plan->n_groups + plan->n_headers;
-    for (uint32_t i = 0; i < plan->n_headers; i++) {
-        kfe_header *h = &headers[plan->n_groups + i];
-        *h = (kfe_header){.name = plan->headers[i].name};
-        h->value = kfe_plan_result(plan->headers[i].value, plan->header_out[i]);
-    }
-    *out = made;
-}
-
-static kfe_error lay_out(const kfe_job *j, kfe_plan *plan, uint8_t **at)
-{
-    size_t i = plan->index;
-    kfe_header *headers = kfe_take_headers(at, plan->n_groups + plan->n_headers);
-    kfe_error err = seal_key(j, plan, at);
-    for (unsigned g = 0; g < plan->n_groups; g++) {
-        plan->aad_key.sealed |= plan->groups[g].env.key == KFE_KEY_SEALED;
-        write_envelope(j, &plan->groups[g], &headers[g], at);
-    }
-    plan->aad_key.bytes = plan->det != 0 ? plan->det_key : plan->key;
-    if (!err)
-        err = kfe_topic_label(&j->engine->settings, j->in[i].topic, false, NULL, &plan->label);
-    if (!err)
-        err = kfe_plan_place(plan, j->work, at, j->in_place);
-    if (!err)
-        err = kfe_plan_emit(plan, j->work);
-    if (!err)
-        fill(plan, &j->in[i], headers, &j->out[i]);
-    return err;
-}
-
-static void plan_all(const kfe_job *j, uint8_t **at)
-{
-    for (size_t i = 0; i < j->n; i++) {
-        kfe_plan *plan = &j->plans[i];
-        plan->index = (uint32_t)i;
-        kfe_error err = plan_one(j, plan, &j->in[i]);
-        if (err)
-            kfe_job_fail(j, plan, err);
-        else if (!plan->ready)
-            kfe_pass_in_clear(&j->in[i], &j->out[i], at);
-    }
     for (size_t u = 0; u < j->work->n_in_use; u++)
         lease(j, &j->work->in_use[u]);
     for (size_t i = 0; i < j->n; i++) {
-        kfe_plan *plan = &j->plans[i];
-        for (unsigned g = 0; plan->ready && g < plan->n_groups; g++) {
+        kfe_plan *plan = j->items[i].plan;
+        for (unsigned g = 0; plan != NULL && g < plan->n_groups; g++) {
             kfe_error err = j->work->in_use[plan->groups[g].in_use].error;
-            if (err)
-                kfe_job_fail(j, plan,
-                             kfe_fail(err, "the session is used up and has no successor: %s",
-                                      kfe_error_name(err)));
+            if (!err)
+                continue;
+            plan->uses--;
+            kfe_job_fail(j, i,
+                         kfe_fail(err, "the session is used up and has no successor: %s",
+                                  kfe_error_name(err)));
+            plan = NULL;
         }
-        if (plan->ready)
-            kfe_plan_announce(plan, j->work);
     }
 }
 
-static kfe_error seal_all(const kfe_job *j, uint8_t *at)
+static kfe_error prepare(kfe_job *j, uint8_t **at)
 {
-    plan_all(j, &at);
-    kfe_error err = kfe_work_arrange(j->work);
-    for (size_t i = 0; !err && i < j->n; i++)
-        if (j->plans[i].ready)
-            err = lay_out(j, &j->plans[i], &at);
-    if (!err)
-        err = kfe_run_batch(j->work, true);
     for (size_t i = 0; i < j->n; i++) {
-        if (!j->plans[i].ready)
+        kfe_error err = plan_one(j, i);
+        if (err)
+            kfe_job_fail(j, i, err);
+        else if (j->items[i].plan == NULL)
+            kfe_pass_in_clear(&j->in[i], &j->out[i], at);
+    }
+    lease_all(j);
+    kfe_error err = KFE_OK;
+    for (kfe_plan *plan = j->plans; !err && plan != NULL; plan = plan->older)
+        err = plan->uses > 0 ? write_metadata(j, plan) : KFE_OK;
+    return err ? err : kfe_job_arrange(j);
+}
+
+static kfe_error seal_all(kfe_job *j, uint8_t *at)
+{
+    kfe_error err = prepare(j, &at);
+    for (size_t i = 0; !err && i < j->n; i++)
+        if (j->items[i].plan != NULL)
+            err = lay_out(j, i, &at);
+    if (!err)
+        err = kfe_job_run(j);
+    for (size_t i = 0; i < j->n; i++) {
+        if (j->items[i].plan == NULL)
             continue;
         if (err)
-            kfe_job_fail(j, &j->plans[i], err);
+            kfe_job_fail(j, i, err);
         else
-            kfe_plan_scatter(&j->plans[i], j->in_place);
+            kfe_layout_scatter(j, i);
     }
     return kfe_work_result(j->work);
 }
@@ -246,7 +255,7 @@ static kfe_error seal_all(const kfe_job *j, uint8_t *at)
 kfe_error kfe_seal(kfe_engine *engine, const kfe_record *in, kfe_record *out, size_t n, void *space,
                    size_t cap, unsigned flags)
 {
-    kfe_job j = {.engine = engine, .in = in, .out = out, .n = n};
+    kfe_job j = {.engine = engine, .in = in, .out = out, .n = n, .seal = true};
     j.in_place = (flags & KFE_IN_PLACE) != 0;
     kfe_error err = kfe_job_begin(&j, space != NULL ? cap : 0, kfe_seal_space);
     if (err || n == 0)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/template.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,6 +123,14 @@ kfe_error kfe_template_new(kfe_template **out, const char *what, const char *tex
 void kfe_template_free(kfe_template *template)
 {
     free(template);
+}
+
+bool kfe_template_reads_headers(const kfe_template *template)
+{
+    for (size_t i = 0; i < template->n; i++)
+        if (template->parts[i].kind == HEADER)
+            return true;
+    return false;
 }
 
 static const kfe_header *find_header(const kfe_record *record, kfe_bytes name)

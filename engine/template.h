@@ -5,6 +5,8 @@
 /* A KEY of the configuration: a key's name in which `${topic}` and `${header:NAME}` stand for
  * what the record has. Shared between threads once made. */
 
+#include <stdbool.h>
+
 #include <kfe/record.h>
 
 typedef struct kfe_template kfe_template;
@@ -13,6 +15,9 @@ typedef struct kfe_template kfe_template;
  * can never give a valid name. */
 kfe_error kfe_template_new(kfe_template **out, const char *what, const char *text);
 void kfe_template_free(kfe_template *template); /* NULL is fine */
+
+/* True when it has a `${header:NAME}`. */
+bool kfe_template_reads_headers(const kfe_template *template);
 
 /* Writes the name for this record and a NUL. `${header:NAME}` is the first header of that name.
  * KFE_E_NO_KEY: that header is missing, null or empty, or the name is not one that a key may

@@ -6,6 +6,7 @@
  * A reader never passes its end: it turns bad and stays so. A writer trusts its caller, who
  * sized the room. */
 
+#include <endian.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -47,6 +48,13 @@ static inline uint32_t kfe_read_varint(kfe_reader *r)
     }
     r->bad = true;
     return 0;
+}
+
+static inline uint64_t kfe_get_u64(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    return be64toh(value);
 }
 
 static inline uint8_t *kfe_put(uint8_t *at, const void *bytes, size_t len)

@@ -14,13 +14,13 @@ kfe_work *kfe_work_new(void)
 static void free_batch(kfe_work *w)
 {
     free(w->ops);
-    free(w->nonces);
-    free(w->batch.failed);
+    free(w->nonce);
     free(w->record);
-    memset(&w->batch, 0, sizeof(w->batch));
+    free(w->failed);
     w->ops = NULL;
-    w->nonces = NULL;
+    w->nonce = NULL;
     w->record = NULL;
+    w->failed = NULL;
     w->room = 0;
 }
 
@@ -72,7 +72,7 @@ void kfe_work_reset(kfe_work *work, kfe_state *state)
         if (work->in_use[i].session != NULL)
             kfe_session_put(state, work->in_use[i].session);
     work->n_in_use = 0;
-    work->batch.n = 0;
+    work->n = 0;
     memset(work->class_at, 0, work->class_end * sizeof(*work->class_at));
     work->class_end = 0;
     work->first = KFE_OK;
@@ -109,15 +109,10 @@ kfe_in_use *kfe_work_session(kfe_work *work)
     return memset(&work->in_use[work->n_in_use++], 0, sizeof(kfe_in_use));
 }
 
-unsigned kfe_work_class(uint16_t ordinal)
+void kfe_work_announce(kfe_work *work, unsigned class, size_t n)
 {
-    return ordinal < KFE_CLASSES - 1 ? ordinal : KFE_CLASSES - 1;
-}
-
-void kfe_work_announce(kfe_work *work, unsigned class)
-{
-    work->class_at[class]++;
-    work->batch.n++;
+    work->class_at[class] += (uint32_t)n;
+    work->n += n;
     if (class >= work->class_end)
         work->class_end = class + 1;
 }
@@ -127,34 +122,29 @@ static kfe_error make_room(kfe_work *w, size_t n)
     if (n <= w->room)
         return KFE_OK;
     free_batch(w);
+    n = (n + 63) & ~(size_t)63;
     w->ops = aligned_alloc(64, n * sizeof(*w->ops));
-    w->nonces = calloc(n, sizeof(*w->nonces));
+    w->nonce = aligned_alloc(64, n * sizeof(*w->nonce));
     w->record = calloc(n, sizeof(*w->record));
-    w->batch.failed = calloc((n + 63) / 64, sizeof(*w->batch.failed));
-    if (!w->ops || !w->nonces || !w->record || !w->batch.failed) {
+    w->failed = calloc(n / 64, sizeof(*w->failed));
+    if (w->ops == NULL || w->nonce == NULL || w->record == NULL || w->failed == NULL) {
         free_batch(w);
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     }
-    w->batch.ops = w->ops;
-    w->batch.padded = true;
     w->room = n;
     return KFE_OK;
 }
 
 kfe_error kfe_work_arrange(kfe_work *work)
 {
-    size_t n = work->batch.n;
-    kfe_error err = make_room(work, n);
-    if (err)
-        return err;
-    work->batch.n = n;
+    kfe_error err = make_room(work, work->n);
     uint32_t at = 0;
-    for (unsigned class = 0; class < work->class_end; class ++) {
+    for (unsigned class = 0; !err && class < work->class_end; class ++) {
         uint32_t count = work->class_at[class];
         work->class_at[class] = at;
         at += count;
     }
-    return KFE_OK;
+    return err;
 }
 
 kfe_error kfe_work_fail(kfe_work *work, kfe_record *out, kfe_error error)

@@ -32,11 +32,11 @@ typedef struct {
 enum { KFE_CLASSES = 2 + KFE_HEADERS_MAX + 1 };
 
 typedef struct {
-    kfe_aead_batch batch;
-    kfe_aead_op *ops;      /* the batch's, to be filled */
-    uint8_t (*nonces)[16]; /* of message i: 12 bytes */
-    uint32_t *record;      /* of message i */
-    size_t room;           /* of these arrays */
+    size_t n, room; /* messages */
+    kfe_aead_op *ops;
+    uint8_t (*nonce)[16];
+    uint32_t *record; /* of message i */
+    uint64_t *failed;
     uint32_t class_at[KFE_CLASSES];
     unsigned class_end; /* classes in use */
     kfe_chunk *chunks;
@@ -51,16 +51,18 @@ void kfe_work_free(kfe_work *work);
 /* Wipes and empties it; gives its sessions back. */
 void kfe_work_reset(kfe_work *work, kfe_state *state);
 
-/* Zeroed, aligned to 16, its length rounded up to a multiple of 16, until the reset; NULL: out of
- * memory. */
+/* Zeroed, aligned to 16, until the reset; NULL: out of memory. */
 void *kfe_work_take(kfe_work *work, size_t size);
 
 /* A new entry, zeroed; NULL: out of memory. Earlier pointers become invalid, indices stay. */
 kfe_in_use *kfe_work_session(kfe_work *work);
 
 /* First every message is announced by its class, then room is made, then each takes its place. */
-unsigned kfe_work_class(uint16_t ordinal);
-void kfe_work_announce(kfe_work *work, unsigned class);
+static inline unsigned kfe_work_class(uint16_t ordinal)
+{
+    return ordinal < KFE_CLASSES - 1 ? ordinal : KFE_CLASSES - 1;
+}
+void kfe_work_announce(kfe_work *work, unsigned class, size_t n);
 kfe_error kfe_work_arrange(kfe_work *work);
 static inline size_t kfe_work_place(kfe_work *work, unsigned class)
 {

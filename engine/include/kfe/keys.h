@@ -127,6 +127,9 @@ typedef struct {
     /* Sees the whole plaintext record; `out` comes zeroed. Must be quick: it runs for each record.
      */
     kfe_error (*choose)(kfe_key_manager *self, const kfe_record *record, kfe_key_choice *out);
+    /* True: the choice depends on the topic alone, and stands for all records of a call that share
+     * it. NULL, or false: choose() sees every record. */
+    bool (*by_topic)(const kfe_key_manager *self);
 } kfe_key_manager_ops;
 
 struct kfe_key_manager {

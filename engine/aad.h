@@ -54,12 +54,23 @@ uint8_t *kfe_aad_record_head(uint8_t *at, uint32_t count);
 uint8_t *kfe_aad_record_part(uint8_t *at, uint8_t kind, uint16_t ordinal, uint32_t len,
                              kfe_bytes name);
 
-/* u32(0) || 48-bit counter || u16 ordinal, and zeros. */
-static inline void kfe_nonce(uint8_t out[16], uint64_t counter, uint16_t ordinal)
+/* The nonce: u32(0) || 48-bit counter || u16 ordinal, in a slot of 16 bytes whose end is zero. All
+ * nonces of an envelope begin alike. */
+static inline void kfe_nonce_begin(uint64_t out[2], uint64_t counter)
 {
-    uint64_t words[2] = {0, 0}, low = htobe64(counter << 16 | ordinal);
-    memcpy(out, words, sizeof(words));
-    memcpy(out + 4, &low, sizeof(low));
+    out[0] = htobe64(counter >> 16);
+    out[1] = htobe64(counter << 48);
+}
+
+static inline uint64_t kfe_nonce_end(uint16_t ordinal)
+{
+    return htobe64((uint64_t)ordinal << 32);
+}
+
+static inline void kfe_nonce_put(uint8_t slot[16], const uint64_t begin[2], uint64_t end)
+{
+    uint64_t words[2] = {begin[0], begin[1] | end};
+    memcpy(slot, words, sizeof(words));
 }
 
 #endif

@@ -107,14 +107,6 @@ void kfe_engine_leave(kfe_engine *engine, kfe_state *state, kfe_work *work)
     kfe_work_free(work);
 }
 
-kfe_header *kfe_take_headers(uint8_t **at, size_t n)
-{
-    uintptr_t start = ((uintptr_t)*at + 15) & ~(uintptr_t)15;
-    kfe_header *headers = (kfe_header *)start;
-    *at = (uint8_t *)(headers + n);
-    return headers;
-}
-
 static kfe_error run(const kfe_job *j, const kfe_aead_batch *batch)
 {
     const kfe_backend *backend = batch->ops[0].key->backend;
@@ -154,7 +146,7 @@ kfe_error kfe_job_run(const kfe_job *j)
     const kfe_work *w = j->work;
     if (w->n == 0)
         return KFE_OK;
-    if (in_a_row(w, 0, w->n) < w->n)
+    if (j->mixed)
         return run_mixed(j);
     kfe_aead_batch batch = {w->ops, w->n, w->failed, true};
     return run(j, &batch);
@@ -221,18 +213,33 @@ void kfe_job_take(kfe_job *j, size_t index, kfe_plan *plan)
     plan->uses++;
 }
 
+/* Of the group's message i. */
+static uint16_t ordinal_of(const kfe_group *group, uint32_t i)
+{
+    return group->env.record_scope ? KFE_ORD_RECORD : group->fields[i].ordinal;
+}
+
 static void announce(const kfe_plan *plan, kfe_work *work)
 {
     for (unsigned g = 0; g < plan->n_groups; g++) {
         const kfe_group *group = &plan->groups[g];
-        if (group->skipped)
-            continue;
-        if (group->env.record_scope || group->n_fields == 0) {
-            kfe_work_announce(work, kfe_work_class(KFE_ORD_RECORD), plan->uses);
-            continue;
+        for (uint32_t i = 0; !group->skipped && i < group->n_tags; i++)
+            kfe_work_announce(work, ordinal_of(group, i), plan->uses);
+    }
+}
+
+static void place(kfe_job *j, const kfe_plan *plan)
+{
+    kfe_work *work = j->work;
+    for (unsigned g = 0; g < plan->n_groups; g++) {
+        const kfe_group *group = &plan->groups[g];
+        if (!group->skipped) {
+            const kfe_backend *backend = work->in_use[group->in_use].session->aead->backend;
+            j->mixed |= j->backend != NULL && j->backend != backend;
+            j->backend = backend;
         }
-        for (uint32_t i = 0; i < group->n_fields; i++)
-            kfe_work_announce(work, kfe_work_class(group->fields[i].ordinal), plan->uses);
+        for (uint32_t i = 0; !group->skipped && i < group->n_tags; i++)
+            group->fields[i].next = kfe_work_places(work, ordinal_of(group, i), plan->uses);
     }
 }
 
@@ -249,6 +256,9 @@ kfe_error kfe_job_arrange(kfe_job *j)
         err = kfe_work_arrange(j->work);
     if (err)
         return err;
+    for (kfe_plan *plan = j->plans; plan != NULL; plan = plan->older)
+        if (plan->uses > 0)
+            place(j, plan);
     j->prefixes = kfe_work_take(j->work, j->n_prefixes * sizeof(*j->prefixes));
     return j->prefixes != NULL ? KFE_OK : kfe_fail(KFE_E_MEMORY, "out of memory");
 }

@@ -29,7 +29,8 @@ typedef struct {
     kfe_plan *plans;      /* newest first */
     kfe_prefix *prefixes; /* one a record and group */
     size_t n_prefixes;
-    bool seal, in_place;
+    const kfe_backend *backend; /* of the messages */
+    bool seal, in_place, mixed; /* mixed: more than one backend */
 } kfe_job;
 
 /* Sessions, and plans, of the batch that are compared before one is searched for, or made. */
@@ -46,7 +47,7 @@ void kfe_engine_leave(kfe_engine *engine, kfe_state *state, kfe_work *work);
 /* Bytes that a field may take: one that breaks a limit is refused and takes none. */
 static inline size_t kfe_room(kfe_bytes bytes)
 {
-    return bytes.data == NULL || bytes.len > KFE_LEN_MAX ? 0 : bytes.len;
+    return bytes.len > KFE_LEN_MAX ? 0 : bytes.len;
 }
 
 /* Checks a call's arguments and its space, and enters the engine. After an error every record has
@@ -67,7 +68,13 @@ void kfe_job_fail(const kfe_job *job, size_t index, kfe_error error);
 void kfe_pass_in_clear(const kfe_record *in, kfe_record *out, uint8_t **at);
 
 /* Where a record's output goes; never past what kfe_seal_space() or kfe_open_space() said. */
-kfe_header *kfe_take_headers(uint8_t **at, size_t n);
+static inline kfe_header *kfe_take_headers(uint8_t **at, size_t n)
+{
+    uintptr_t start = ((uintptr_t)*at + 15) & ~(uintptr_t)15;
+    kfe_header *headers = (kfe_header *)start;
+    *at = (uint8_t *)(headers + n);
+    return headers;
+}
 
 /* Runs the batch; after an error of the backend nothing of it may be given out. */
 kfe_error kfe_job_run(const kfe_job *job);

@@ -11,6 +11,7 @@ typedef struct {
     const kfe_job *j;
     const kfe_plan *plan;
     kfe_item *item;
+    uint32_t index;
     kfe_record *out;
     kfe_header *to; /* those of `out` that ordinals count */
     uint8_t **at;
@@ -24,12 +25,17 @@ static uint8_t *own(kfe_bytes bytes)
     return (uint8_t *)(uintptr_t)bytes.data;
 }
 
+static kfe_bytes *view(const laying *l, const kfe_field *f)
+{
+    return (kfe_bytes *)(uintptr_t)kfe_view(l->out, l->to, f);
+}
+
 /* Record scope: the bytes of its fields if they follow each other in the caller's memory. */
 static bool in_a_row(const laying *l, const kfe_group *group, kfe_bytes *row)
 {
     *row = (kfe_bytes){NULL, 0};
     for (uint32_t i = 0; i < group->n_fields; i++) {
-        kfe_bytes field = *kfe_view(l->out, l->to, group->fields[i].ordinal);
+        kfe_bytes field = *kfe_view(l->out, l->to, &group->fields[i]);
         if (field.len == 0)
             continue;
         if (row->data == NULL)
@@ -44,7 +50,7 @@ static bool in_a_row(const laying *l, const kfe_group *group, kfe_bytes *row)
 static uint8_t *gather(const laying *l, const kfe_group *group, uint8_t *to)
 {
     for (uint32_t i = 0; i < group->n_fields; i++) {
-        kfe_bytes field = *kfe_view(l->out, l->to, group->fields[i].ordinal);
+        kfe_bytes field = *kfe_view(l->out, l->to, &group->fields[i]);
         to = kfe_put(to, field.data, field.len);
     }
     return to;
@@ -54,7 +60,7 @@ static size_t length(const laying *l, const kfe_group *group)
 {
     size_t len = 0;
     for (uint32_t i = 0; i < group->n_fields; i++)
-        len += kfe_view(l->out, l->to, group->fields[i].ordinal)->len;
+        len += kfe_view(l->out, l->to, &group->fields[i])->len;
     return len;
 }
 
@@ -62,7 +68,7 @@ static size_t length(const laying *l, const kfe_group *group)
 static void point(const laying *l, const kfe_group *group, uint8_t *to)
 {
     for (uint32_t i = 0; i < group->n_fields; i++) {
-        kfe_bytes *field = kfe_view(l->out, l->to, group->fields[i].ordinal);
+        kfe_bytes *field = view(l, &group->fields[i]);
         if (field->data != NULL)
             field->data = to;
         to += field->len;
@@ -101,17 +107,35 @@ static kfe_error place_row(laying *l, unsigned g, kfe_bytes *in, uint8_t **out)
     return KFE_OK;
 }
 
-static void put_message(const laying *l, const kfe_aead_op *op, uint64_t counter, uint16_t ordinal)
+/* What the messages of a group have in common, and where they go. */
+typedef struct {
+    const kfe_aead_key *key;
+    const kfe_gcm_prefix *prefix;
+    uint64_t nonce[2]; /* as kfe_nonce() makes it, for ordinal 0 */
+    uint8_t *tag;
+    kfe_aead_op *ops;
+    uint8_t (*nonces)[16];
+    uint32_t *records, record;
+} common;
+
+/* The field's message, all filled in but its text. */
+static inline kfe_aead_op *next_message(common *c, kfe_field *f, uint64_t nonce_end)
 {
-    kfe_work *work = l->j->work;
-    size_t i = kfe_work_place(work, kfe_work_class(ordinal));
-    kfe_nonce(work->nonce[i], counter, ordinal);
-    work->ops[i] = *op;
-    work->ops[i].nonce = work->nonce[i];
-    work->record[i] = (uint32_t)(l->item - l->j->items);
+    size_t i = f->next++;
+    kfe_aead_op *op = &c->ops[i];
+    kfe_nonce_put(c->nonces[i], c->nonce, nonce_end);
+    c->records[i] = c->record;
+    op->key = c->key;
+    op->nonce = c->nonces[i];
+    op->prefix = c->prefix;
+    op->aad = f->d;
+    op->tag = c->tag;
+    op->aad_len = f->d_len;
+    c->tag += KFE_TAG_LEN;
+    return op;
 }
 
-static kfe_error lay_row(laying *l, unsigned g, kfe_aead_op *op, uint64_t counter)
+static kfe_error lay_row(laying *l, unsigned g, common *c)
 {
     const kfe_group *group = &l->plan->groups[g];
     size_t room = KFE_D_MAX_HEAD;
@@ -123,39 +147,44 @@ static kfe_error lay_row(laying *l, unsigned g, kfe_aead_op *op, uint64_t counte
     uint8_t *at = kfe_aad_record_head(d, group->n_fields);
     for (uint32_t i = 0; i < group->n_fields; i++) {
         const kfe_field *f = &group->fields[i];
-        uint32_t len = (uint32_t)kfe_view(l->out, l->to, f->ordinal)->len;
+        uint32_t len = (uint32_t)kfe_view(l->out, l->to, f)->len;
         at = kfe_aad_record_part(at, f->kind, f->ordinal, len, f->name);
     }
     kfe_bytes in;
-    kfe_error err = place_row(l, g, &in, &op->out);
+    uint8_t *out;
+    kfe_error err = place_row(l, g, &in, &out);
     if (err)
         return err;
+    kfe_aead_op *op = next_message(c, group->fields, kfe_nonce_end(KFE_ORD_RECORD));
     op->aad = d;
     op->aad_len = (uint32_t)(at - d);
     op->in = in.data;
+    op->out = out;
     op->len = (uint32_t)in.len;
-    put_message(l, op, counter, KFE_ORD_RECORD);
     return KFE_OK;
 }
 
-static void lay_fields(const laying *l, const kfe_group *group, kfe_aead_op *op, uint64_t counter)
+static void lay_fields(const laying *l, const kfe_group *group, const common *all)
 {
+    common c = *all; /* a copy that nothing can alias */
+    const bool in_place = l->j->in_place;
+    kfe_record *out = l->out;
+    kfe_header *to = l->to;
     uint8_t *at = *l->at;
-    for (uint32_t i = 0; i < group->n_fields; i++) {
-        const kfe_field *f = &group->fields[i];
-        kfe_bytes *field = kfe_view(l->out, l->to, f->ordinal);
-        op->aad = f->d;
-        op->aad_len = f->d_len;
-        op->in = field->data;
-        op->len = (uint32_t)field->len;
-        op->out = own(*field);
-        if (!l->j->in_place && field->data != NULL) {
+    kfe_field *f = group->fields;
+    for (const kfe_field *end = f + group->n_fields; f < end; f++) {
+        kfe_bytes *field = (kfe_bytes *)(uintptr_t)kfe_view(out, to, f);
+        const uint8_t *in = field->data;
+        size_t len = field->len;
+        kfe_aead_op *op = next_message(&c, f, f->nonce_end);
+        op->in = in;
+        op->len = (uint32_t)len;
+        op->out = (uint8_t *)(uintptr_t)in;
+        if (!in_place && in != NULL) {
             op->out = at;
             field->data = at;
-            at += op->len;
+            at += len;
         }
-        put_message(l, op, counter, f->ordinal);
-        op->tag += KFE_TAG_LEN;
     }
     *l->at = at;
 }
@@ -179,17 +208,22 @@ static kfe_error lay_group(laying *l, unsigned g, kfe_prefix *prefix)
         key->backend->hash(key, prefix->absorbed.ghash, l->p + plan->p_fixed,
                            (l->p_len - plan->p_fixed) / 16);
     }
-    kfe_aead_op op = {.key = key, .prefix = &prefix->absorbed, .tag = meta + group->meta_len};
-    uint64_t counter = counter_of(meta, group);
+    const kfe_work *work = l->j->work;
+    common c = {.key = key, .prefix = &prefix->absorbed, .tag = meta + group->meta_len};
+    c.ops = work->ops;
+    c.nonces = work->nonce;
+    c.records = work->record;
+    c.record = l->index;
+    kfe_nonce_begin(c.nonce, counter_of(meta, group));
     if (group->env.record_scope)
-        return lay_row(l, g, &op, counter);
+        return lay_row(l, g, &c);
     if (group->n_fields > 0) {
-        lay_fields(l, group, &op, counter);
+        lay_fields(l, group, &c);
         return KFE_OK;
     }
-    op.aad = group->fields[0].d;
-    op.aad_len = group->fields[0].d_len;
-    put_message(l, &op, counter, KFE_ORD_EMPTY);
+    kfe_aead_op *op = next_message(&c, group->fields, group->fields[0].nonce_end);
+    op->in = op->out = NULL;
+    op->len = 0;
     return KFE_OK;
 }
 
@@ -243,12 +277,17 @@ kfe_error kfe_layout(const kfe_job *j, size_t index, kfe_bytes key, uint8_t **at
     unsigned n_new = j->seal ? plan->n_groups : 0, n_gone = j->seal ? 0 : plan->n_groups;
     uint8_t *start = *at;
     kfe_header *headers = kfe_take_headers(at, n_new + plan->n_headers);
-    laying l = {.j = j, .plan = plan, .item = item, .out = &j->out[index], .at = at};
+    laying l;
+    l.j = j;
+    l.plan = plan;
+    l.item = item;
+    l.index = (uint32_t)index;
+    l.out = &j->out[index];
     l.to = headers + n_new;
-    for (uint32_t i = 0; i < plan->n_headers; i++) {
-        const kfe_header *from = &in.headers[n_gone + i];
-        l.to[i] = (kfe_header){from->name, from->value, NULL, plan->status[i]};
-    }
+    l.at = at;
+    const kfe_header *from = in.headers + n_gone;
+    for (uint32_t i = 0, n = plan->n_headers; i < n; i++)
+        l.to[i] = (kfe_header){from[i].name, from[i].value, NULL, plan->status[i]};
     *l.out = (kfe_record){.topic = in.topic,
                           .partition = in.partition,
                           .key = key,
@@ -273,13 +312,13 @@ kfe_error kfe_layout(const kfe_job *j, size_t index, kfe_bytes key, uint8_t **at
 void kfe_layout_scatter(const kfe_job *j, size_t index)
 {
     const kfe_item *item = &j->items[index];
-    kfe_record *out = &j->out[index];
-    kfe_header *to = (kfe_header *)(uintptr_t)out->headers + (j->seal ? item->plan->n_groups : 0);
+    const kfe_record *out = &j->out[index];
+    const kfe_header *to = out->headers + (j->seal ? item->plan->n_groups : 0);
     for (unsigned g = 0; item->text != NULL && g < item->plan->n_groups; g++) {
         const kfe_group *group = &item->plan->groups[g];
         const uint8_t *from = item->text[g];
         for (uint32_t i = 0; from != NULL && i < group->n_fields; i++) {
-            kfe_bytes field = *kfe_view(out, to, group->fields[i].ordinal);
+            kfe_bytes field = *kfe_view(out, to, &group->fields[i]);
             kfe_put(own(field), from, field.len);
             from += field.len;
         }
@@ -291,12 +330,12 @@ void kfe_layout_blank(const kfe_job *j, size_t index)
     const kfe_item *item = &j->items[index];
     if (item->laid.data == NULL)
         return;
-    kfe_record *out = &j->out[index];
-    kfe_header *to = (kfe_header *)(uintptr_t)out->headers + (j->seal ? item->plan->n_groups : 0);
+    const kfe_record *out = &j->out[index];
+    const kfe_header *to = out->headers + (j->seal ? item->plan->n_groups : 0);
     for (unsigned g = 0; j->in_place && g < item->plan->n_groups; g++) {
         const kfe_group *group = &item->plan->groups[g];
         for (uint32_t i = 0; !group->skipped && i < group->n_fields; i++) {
-            kfe_bytes field = *kfe_view(out, to, group->fields[i].ordinal);
+            kfe_bytes field = *kfe_view(out, to, &group->fields[i]);
             kfe_wipe(own(field), field.len);
         }
     }

@@ -138,13 +138,8 @@ static kfe_error check_rows(const kfe_plan *plan, const kfe_record *in)
     for (unsigned g = 0; g < plan->n_groups; g++) {
         const kfe_group *group = &plan->groups[g];
         uint64_t len = 0;
-        for (uint32_t i = 0; group->env.record_scope && i < group->n_fields; i++) {
-            uint16_t ordinal = group->fields[i].ordinal;
-            len += ordinal == KFE_ORD_KEY ? in->key.len
-                   : ordinal == KFE_ORD_VALUE
-                       ? in->value.len
-                       : in->headers[plan->n_groups + ordinal - KFE_ORD_HEADER].value.len;
-        }
+        for (uint32_t i = 0; group->env.record_scope && i < group->n_fields; i++)
+            len += kfe_view(in, in->headers + plan->n_groups, &group->fields[i])->len;
         if (len > UINT32_MAX)
             return kfe_fail(KFE_E_AUTH, "record refused: too long for one tag");
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/plan.h"
 
+#include <stddef.h>
+
 #include "engine/wire.h"
 
 static kfe_bytes keep(kfe_work *work, kfe_bytes bytes, bool *good)
@@ -21,8 +23,9 @@ kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip)
     uint32_t n = (uint32_t)in->n_headers - skip;
     kfe_bytes *names = kfe_work_take(work, n * sizeof(*names));
     bool *has = kfe_work_take(work, n * sizeof(*has));
+    size_t *most = kfe_work_take(work, n * sizeof(*most));
     kfe_field_status *status = kfe_work_take(work, n * sizeof(*status));
-    if (plan == NULL || names == NULL || has == NULL || status == NULL)
+    if (plan == NULL || names == NULL || has == NULL || most == NULL || status == NULL)
         return NULL;
     plan->topic = keep(work, in->topic, &good);
     plan->has_key = in->key.data != NULL;
@@ -32,10 +35,12 @@ kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip)
     plan->in_headers = in->n_headers;
     plan->names = names;
     plan->has = has;
+    plan->most = most;
     plan->status = status;
     for (uint32_t i = 0; i < n; i++) {
         names[i] = keep(work, plan->headers[i].name, &good);
         has[i] = plan->headers[i].value.data != NULL;
+        most[i] = has[i] ? KFE_LEN_MAX : 0;
     }
     return good ? plan : NULL;
 }
@@ -71,9 +76,19 @@ bool kfe_plan_names_clash(const kfe_plan *plan)
     return false;
 }
 
-static void add(kfe_group *group, uint16_t ordinal, uint8_t kind, kfe_bytes name)
+static kfe_field *add(kfe_group *group, uint16_t ordinal, uint8_t kind)
 {
-    group->fields[group->n_fields++] = (kfe_field){.ordinal = ordinal, .kind = kind, .name = name};
+    kfe_field *f = &group->fields[group->n_fields++];
+    f->ordinal = ordinal;
+    f->kind = kind;
+    f->nonce_end = kfe_nonce_end(ordinal);
+    f->in_record = ordinal < KFE_ORD_HEADER;
+    f->offset = (uint32_t)(ordinal == KFE_ORD_KEY ? offsetof(kfe_record, key)
+                           : ordinal == KFE_ORD_VALUE
+                               ? offsetof(kfe_record, value)
+                               : (size_t)(ordinal - KFE_ORD_HEADER) * sizeof(kfe_header) +
+                                     offsetof(kfe_header, value));
+    return f;
 }
 
 static kfe_error list_group(const kfe_plan *plan, kfe_work *work, kfe_group *group)
@@ -82,15 +97,15 @@ static kfe_error list_group(const kfe_plan *plan, kfe_work *work, kfe_group *gro
     group->fields = kfe_work_take(work, (kfe_envelope_fields(e) + 1) * sizeof(*group->fields));
     if (group->fields == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
-    kfe_bytes none = {NULL, 0};
     if (e->key == KFE_KEY_SEALED)
-        add(group, KFE_ORD_KEY, KFE_D_KEY, none);
+        add(group, KFE_ORD_KEY, KFE_D_KEY);
     if (e->value != KFE_VALUE_UNCOVERED)
-        add(group, KFE_ORD_VALUE, KFE_D_VALUE, none);
+        add(group, KFE_ORD_VALUE, KFE_D_VALUE);
     for (uint32_t i = 0; i < e->n_headers; i++)
         if (kfe_covers_header(e, i))
             add(group, (uint16_t)(KFE_ORD_HEADER + i),
-                plan->has[i] ? KFE_D_HEADER : KFE_D_NULL_HEADER, plan->names[i]);
+                plan->has[i] ? KFE_D_HEADER : KFE_D_NULL_HEADER)
+                ->name = plan->names[i];
     group->n_tags = e->record_scope || group->n_fields == 0 ? 1 : group->n_fields;
     return KFE_OK;
 }
@@ -109,7 +124,10 @@ static kfe_error bind_fields(kfe_group *group, kfe_work *work)
     if (group->env.record_scope)
         return KFE_OK;
     if (group->n_fields == 0)
-        group->fields[0] = (kfe_field){.ordinal = KFE_ORD_EMPTY, .kind = KFE_D_EMPTY};
+        group->fields[0] = (kfe_field){.ordinal = KFE_ORD_EMPTY,
+                                       .kind = KFE_D_EMPTY,
+                                       .nonce_end = kfe_nonce_end(KFE_ORD_EMPTY),
+                                       .next = group->fields[0].next};
     for (uint32_t i = 0; i < group->n_tags; i++) {
         kfe_field *f = &group->fields[i];
         uint8_t *d = kfe_work_take(work, KFE_D_MAX_FIELD + f->name.len);

@@ -15,10 +15,14 @@
 /* A field that a group covers. */
 typedef struct {
     uint16_t ordinal;
-    uint8_t kind;   /* KFE_D_* */
+    uint8_t kind;    /* KFE_D_* */
+    bool in_record;  /* its view is a member of the record, not of a header */
+    uint32_t offset; /* bytes to the view from there on, or from the first header on */
+    uint64_t nonce_end;
+    const uint8_t *d; /* field scope: its own AAD */
+    uint32_t d_len;
+    size_t next;    /* where the next record's message goes in the batch */
     kfe_bytes name; /* of a header */
-    const uint8_t *d;
-    uint32_t d_len; /* field scope: its own AAD */
 } kfe_field;
 
 typedef struct {
@@ -51,6 +55,7 @@ typedef struct kfe_plan {
     size_t in_headers;         /* opening: all that the record comes with */
     kfe_bytes *names;          /* of the headers */
     bool *has;                 /* their values are not null */
+    size_t *most;              /* bytes that these may have */
     const kfe_header *headers; /* of the first record, while it is decided */
 
     /* P: metadata of all groups, label, K. What differs between records, counters and perhaps K, is
@@ -80,12 +85,12 @@ static inline bool kfe_names_equal(kfe_bytes a, kfe_bytes b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* The view of a field: `headers` are those that ordinals count. */
-static inline kfe_bytes *kfe_view(kfe_record *record, kfe_header *headers, uint16_t ordinal)
+/* The view of a field; `headers` are those that ordinals count. */
+static inline const kfe_bytes *kfe_view(const kfe_record *record, const kfe_header *headers,
+                                        const kfe_field *f)
 {
-    return ordinal == KFE_ORD_KEY     ? &record->key
-           : ordinal == KFE_ORD_VALUE ? &record->value
-                                      : &headers[ordinal - KFE_ORD_HEADER].value;
+    const void *from = f->in_record ? (const void *)record : (const void *)headers;
+    return (const kfe_bytes *)((const char *)from + f->offset);
 }
 
 /* An empty plan in the work's memory, with the form's topic and headers (of which the first `skip`

@@ -10,18 +10,19 @@ size_t kfe_seal_space(const kfe_record *in, size_t n, unsigned flags)
     (void)flags; /* in place needs less; not worth another promise */
     size_t space = 16;
     for (size_t i = 0; i < n; i++) {
-        size_t groups = 2, text = kfe_room(in[i].key) + KFE_SIV_GROWTH + kfe_room(in[i].value);
-        if (in[i].headers == NULL || in[i].n_headers > KFE_HEADERS_MAX + KFE_GROUPS_MAX) {
+        const kfe_record *r = &in[i];
+        size_t groups = 2, text = kfe_room(r->key) + KFE_SIV_GROWTH + kfe_room(r->value);
+        if (r->headers == NULL || r->n_headers > KFE_HEADERS_MAX + KFE_GROUPS_MAX) {
             space += text + KFE_META_MAX + 128; /* no headers, or refused */
             continue;
         }
-        for (size_t h = 0; h < in[i].n_headers; h++) {
-            text += kfe_room(in[i].headers[h].value);
-            groups += in[i].headers[h].key_ref != NULL;
+        for (size_t h = 0; h < r->n_headers; h++) {
+            text += kfe_room(r->headers[h].value);
+            groups += r->headers[h].key_ref != NULL;
         }
         groups = groups < KFE_GROUPS_MAX ? groups : KFE_GROUPS_MAX;
-        space += 16 + sizeof(kfe_header) * (in[i].n_headers + groups) + groups * KFE_META_MAX +
-                 KFE_TAG_LEN * (in[i].n_headers + 2 + groups) + text;
+        space += 16 + sizeof(kfe_header) * (r->n_headers + groups) + groups * KFE_META_MAX +
+                 KFE_TAG_LEN * (r->n_headers + 2 + groups) + text;
     }
     return space;
 }
@@ -84,13 +85,6 @@ static kfe_error make_plan(const kfe_job *j, const kfe_record *in, kfe_plan **ou
     return err;
 }
 
-static size_t field_len(const kfe_record *in, uint16_t ordinal)
-{
-    return ordinal == KFE_ORD_KEY     ? in->key.len
-           : ordinal == KFE_ORD_VALUE ? in->value.len
-                                      : in->headers[ordinal - KFE_ORD_HEADER].value.len;
-}
-
 /* Counts what the record will take of its sessions. */
 static kfe_error count(const kfe_job *j, const kfe_plan *plan, const kfe_record *in)
 {
@@ -99,7 +93,7 @@ static kfe_error count(const kfe_job *j, const kfe_plan *plan, const kfe_record 
         kfe_use *use = &j->work->in_use[group->in_use].use;
         uint64_t len = 0;
         for (uint32_t i = 0; i < group->n_fields; i++)
-            len += field_len(in, group->fields[i].ordinal);
+            len += kfe_view(in, in->headers, &group->fields[i])->len;
         if (group->env.record_scope && len > UINT32_MAX)
             return kfe_fail(KFE_E_RECORD, "record is too long for one tag");
         use->envelopes++;

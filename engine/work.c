@@ -109,8 +109,9 @@ kfe_in_use *kfe_work_session(kfe_work *work)
     return memset(&work->in_use[work->n_in_use++], 0, sizeof(kfe_in_use));
 }
 
-void kfe_work_announce(kfe_work *work, unsigned class, size_t n)
+void kfe_work_announce(kfe_work *work, uint16_t ordinal, size_t n)
 {
+    unsigned class = kfe_work_class(ordinal);
     work->class_at[class] += (uint32_t)n;
     work->n += n;
     if (class >= work->class_end)
@@ -145,6 +146,14 @@ kfe_error kfe_work_arrange(kfe_work *work)
         at += count;
     }
     return err;
+}
+
+size_t kfe_work_places(kfe_work *work, uint16_t ordinal, size_t n)
+{
+    unsigned class = kfe_work_class(ordinal);
+    size_t at = work->class_at[class];
+    work->class_at[class] += (uint32_t)n;
+    return at;
 }
 
 kfe_error kfe_work_fail(kfe_work *work, kfe_record *out, kfe_error error)

@@ -57,17 +57,16 @@ void *kfe_work_take(kfe_work *work, size_t size);
 /* A new entry, zeroed; NULL: out of memory. Earlier pointers become invalid, indices stay. */
 kfe_in_use *kfe_work_session(kfe_work *work);
 
-/* First every message is announced by its class, then room is made, then each takes its place. */
+/* First all messages are announced by their class, then room is made, then places are given: those
+ * of a class stand together. */
 static inline unsigned kfe_work_class(uint16_t ordinal)
 {
     return ordinal < KFE_CLASSES - 1 ? ordinal : KFE_CLASSES - 1;
 }
-void kfe_work_announce(kfe_work *work, unsigned class, size_t n);
+void kfe_work_announce(kfe_work *work, uint16_t ordinal, size_t n);
 kfe_error kfe_work_arrange(kfe_work *work);
-static inline size_t kfe_work_place(kfe_work *work, unsigned class)
-{
-    return work->class_at[class]++;
-}
+/* The first of n places. */
+size_t kfe_work_places(kfe_work *work, uint16_t ordinal, size_t n);
 
 /* Notes a record's failure: the first one's detail is what the caller will read. */
 kfe_error kfe_work_fail(kfe_work *work, kfe_record *out, kfe_error error);

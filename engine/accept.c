@@ -166,7 +166,7 @@ kfe_error kfe_accept_plan(const kfe_settings *s, const kfe_record *in, kfe_work 
     if (in->n_headers - n > KFE_HEADERS_MAX)
         return refused("too many headers");
     kfe_plan *plan = kfe_plan_new(work, in, n);
-    kfe_group *groups = kfe_work_take(work, n * sizeof(*groups));
+    kfe_group *groups = kfe_work_keep(work, n * sizeof(*groups));
     if (plan == NULL || groups == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     *out = plan;

@@ -45,10 +45,15 @@ void kfe_engine_free(kfe_engine *engine)
     if (engine == NULL)
         return;
     /* A child that never used it must not touch what its parent's threads may have held. */
-    if (engine->owned != NULL && atomic_load(engine->owned) == OWNED)
+    bool owned = engine->owned != NULL && atomic_load(engine->owned) == OWNED;
+    for (int i = 0; i < 2 * KFE_WORKS_KEPT; i++) {
+        kfe_work *work = atomic_load(&engine->works[i / KFE_WORKS_KEPT][i % KFE_WORKS_KEPT]);
+        if (owned && work != NULL)
+            kfe_work_forget(work, atomic_load(&engine->state));
+        kfe_work_free(work);
+    }
+    if (owned)
         kfe_state_free(atomic_load(&engine->state));
-    for (int i = 0; i < KFE_WORKS_KEPT; i++)
-        kfe_work_free(atomic_load(&engine->works[i]));
     kfe_key_manager_close(engine->manager);
     kfe_settings_wipe(&engine->settings);
     kfe_secret_free((void *)(uintptr_t)engine->owned);
@@ -83,28 +88,36 @@ static kfe_error current_state(kfe_engine *engine, kfe_state **out)
     }
 }
 
-kfe_error kfe_engine_enter(kfe_engine *engine, kfe_state **state, kfe_work **work)
+kfe_error kfe_engine_enter(kfe_job *j)
 {
-    kfe_error err = current_state(engine, state);
+    kfe_error err = current_state(j->engine, &j->state);
     if (err)
         return err;
-    *work = NULL;
-    for (int i = 0; i < KFE_WORKS_KEPT && *work == NULL; i++)
-        *work = atomic_exchange(&engine->works[i], NULL);
-    if (*work == NULL)
-        *work = kfe_work_new();
-    return *work != NULL ? KFE_OK : kfe_fail(KFE_E_MEMORY, "out of memory");
+    _Atomic(kfe_work *) *works = j->engine->works[j->seal];
+    for (int i = 0; i < KFE_WORKS_KEPT && j->work == NULL; i++)
+        if (atomic_load_explicit(&works[i], memory_order_relaxed) != NULL)
+            j->work = atomic_exchange(&works[i], NULL);
+    if (j->work == NULL)
+        j->work = kfe_work_new();
+    if (j->work == NULL)
+        return kfe_fail(KFE_E_MEMORY, "out of memory");
+    kfe_work_begin(j->work, j->state);
+    for (kfe_plan *plan = j->work->plans; plan != NULL; plan = plan->older)
+        plan->uses = 0;
+    return KFE_OK;
 }
 
-void kfe_engine_leave(kfe_engine *engine, kfe_state *state, kfe_work *work)
+void kfe_engine_leave(const kfe_job *j)
 {
-    kfe_work_reset(work, state);
+    kfe_work_end(j->work);
+    _Atomic(kfe_work *) *works = j->engine->works[j->seal];
     for (int i = 0; i < KFE_WORKS_KEPT; i++) {
         kfe_work *none = NULL;
-        if (atomic_compare_exchange_strong(&engine->works[i], &none, work))
+        if (atomic_compare_exchange_strong(&works[i], &none, j->work))
             return;
     }
-    kfe_work_free(work);
+    kfe_work_forget(j->work, j->state);
+    kfe_work_free(j->work);
 }
 
 static kfe_error run(const kfe_job *j, const kfe_aead_batch *batch)
@@ -174,13 +187,13 @@ kfe_error kfe_job_begin(kfe_job *j, size_t cap, kfe_space_fn *space)
     else if (cap < space(j->in, j->n, 0))
         err = kfe_fail(KFE_E_SPACE, "the space is smaller than the engine asks for");
     if (!err)
-        err = kfe_engine_enter(j->engine, &j->state, &j->work);
+        err = kfe_engine_enter(j);
     if (err)
         return refuse_all(j, err);
     j->items = kfe_work_take(j->work, j->n * sizeof(*j->items));
     if (j->items != NULL)
         return KFE_OK;
-    kfe_engine_leave(j->engine, j->state, j->work);
+    kfe_engine_leave(j);
     return refuse_all(j, kfe_fail(KFE_E_MEMORY, "out of memory"));
 }
 
@@ -198,7 +211,7 @@ kfe_error kfe_job_use(const kfe_job *j, kfe_session *session, size_t *index)
 
 kfe_plan *kfe_job_plan(const kfe_job *j, const kfe_record *in)
 {
-    kfe_plan *plan = j->plans;
+    kfe_plan *plan = j->work->plans;
     for (unsigned n = 0; plan != NULL && n < KFE_PLANS_BACK; plan = plan->older, n++)
         if (j->seal ? kfe_fits_sealing(plan, in) : kfe_fits_opening(plan, in))
             return plan;
@@ -246,17 +259,19 @@ static void place(kfe_job *j, const kfe_plan *plan)
 kfe_error kfe_job_arrange(kfe_job *j)
 {
     kfe_error err = KFE_OK;
-    for (kfe_plan *plan = j->plans; !err && plan != NULL; plan = plan->older) {
+    for (kfe_plan *plan = j->work->plans; !err && plan != NULL; plan = plan->older) {
         if (plan->uses == 0)
             continue;
-        err = kfe_plan_bind(plan, j->work);
+        err = plan->bound ? KFE_OK : kfe_plan_bind(plan, j->work);
+        if (!err)
+            err = kfe_plan_hash(plan, j->work);
         announce(plan, j->work);
     }
     if (!err)
         err = kfe_work_arrange(j->work);
     if (err)
         return err;
-    for (kfe_plan *plan = j->plans; plan != NULL; plan = plan->older)
+    for (kfe_plan *plan = j->work->plans; plan != NULL; plan = plan->older)
         if (plan->uses > 0)
             place(j, plan);
     j->prefixes = kfe_work_take(j->work, j->n_prefixes * sizeof(*j->prefixes));

@@ -14,7 +14,7 @@ struct kfe_engine {
     kfe_key_manager *manager; /* NULL: none */
     _Atomic uint32_t *owned;  /* wipe-on-fork memory: 1 while `state` is this process's */
     _Atomic(kfe_state *) state;
-    _Atomic(kfe_work *) works[KFE_WORKS_KEPT];
+    _Atomic(kfe_work *) works[2][KFE_WORKS_KEPT]; /* for opening, for sealing */
 };
 
 /* One call of kfe_seal() or kfe_open(). */
@@ -26,7 +26,6 @@ typedef struct {
     kfe_record *out;
     size_t n;
     kfe_item *items;      /* one a record */
-    kfe_plan *plans;      /* newest first */
     kfe_prefix *prefixes; /* one a record and group */
     size_t n_prefixes;
     const kfe_backend *backend; /* of the messages */
@@ -34,15 +33,15 @@ typedef struct {
 } kfe_job;
 
 /* Sessions, and plans, of the batch that are compared before one is searched for, or made. */
-enum { KFE_LOOK_BACK = 32, KFE_PLANS_BACK = 8 };
+enum { KFE_LOOK_BACK = 32, KFE_PLANS_BACK = 32 };
 
 /* The associated string of a deterministic key. */
 #define KFE_DET_LABEL "kfe1 deterministic key"
 
 /* A call's workspace, and this process's state: in a child the first call makes a new one. Ended by
  * kfe_engine_leave(). */
-kfe_error kfe_engine_enter(kfe_engine *engine, kfe_state **state, kfe_work **work);
-void kfe_engine_leave(kfe_engine *engine, kfe_state *state, kfe_work *work);
+kfe_error kfe_engine_enter(kfe_job *job);
+void kfe_engine_leave(const kfe_job *job);
 
 /* Bytes that a field may take: one that breaks a limit is refused and takes none. */
 static inline size_t kfe_room(kfe_bytes bytes)

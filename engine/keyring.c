@@ -27,6 +27,13 @@ void kfe_loaded_unref(kfe_loaded *loaded)
     free(loaded);
 }
 
+void kfe_slot_until(const kfe_slot *slot, int64_t *until)
+{
+    int64_t then = slot->due < slot->until ? slot->due : slot->until;
+    if (then < *until)
+        *until = then;
+}
+
 static void evict(kfe_state *state)
 {
     /* Unknown keys first: whoever asks for many of those must not push out good ones. */
@@ -165,6 +172,7 @@ static kfe_error load(kfe_state *state, kfe_slot *slot)
     } else {
         slot->due = now + 1000;
     }
+    atomic_fetch_add(&state->epoch, 1);
     pthread_cond_broadcast(&state->changed);
     return slot->loaded != NULL ? KFE_OK : err;
 }

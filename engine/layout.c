@@ -204,7 +204,7 @@ static kfe_error lay_group(laying *l, unsigned g, kfe_prefix *prefix)
     prefix->bytes = l->p;
     prefix->absorbed.len = l->p_len;
     if (key->backend->from_state) {
-        memcpy(prefix->absorbed.ghash, group->state, sizeof(group->state));
+        memcpy(prefix->absorbed.ghash, *group->state, sizeof(*group->state));
         key->backend->hash(key, prefix->absorbed.ghash, l->p + plan->p_fixed,
                            (l->p_len - plan->p_fixed) / 16);
     }

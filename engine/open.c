@@ -35,7 +35,7 @@ static kfe_error session_for(const kfe_job *j, const kfe_opener_ref *ref, size_t
             return KFE_OK;
         }
     kfe_session *session = NULL;
-    kfe_error err = kfe_opener_get(j->state, ref, &session);
+    kfe_error err = kfe_opener_get(j->state, ref, &session, &work->until);
     return err ? err : kfe_job_use(j, session, index);
 }
 
@@ -76,7 +76,7 @@ static kfe_error find_label(const kfe_job *j, kfe_plan *plan)
 {
     char *room = NULL;
     const kfe_settings *s = &j->engine->settings;
-    if (s->topic_map != NULL && (room = kfe_work_take(j->work, KFE_LABEL_ROOM)) == NULL)
+    if (s->topic_map != NULL && (room = kfe_work_keep(j->work, KFE_LABEL_ROOM)) == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     return kfe_topic_label(s, plan->topic, true, room, &plan->label);
 }
@@ -108,6 +108,7 @@ static kfe_error find_all_keys(const kfe_job *j, kfe_plan *plan)
         kfe_group *group = &plan->groups[g];
         kfe_error err = find_keys(j, plan, group);
         group->skipped = err && s->partial && not_at_hand(err);
+        j->work->spoilt |= group->skipped; /* it may be at hand for the next call */
         if (err && !group->skipped)
             return err;
         opened += !group->skipped;
@@ -156,8 +157,8 @@ static kfe_error plan_one(kfe_job *j, size_t index)
             err = kfe_plan_prefix(plan, j->work);
         if (err || plan == NULL)
             return err;
-        plan->older = j->plans;
-        j->plans = plan;
+        plan->older = j->work->plans;
+        j->work->plans = plan;
     }
     kfe_error err = check_rows(plan, in);
     if (!err)
@@ -252,6 +253,6 @@ kfe_error kfe_open(kfe_engine *engine, const kfe_record *in, kfe_record *out, si
     if (err || n == 0)
         return err;
     err = open_all(&j, space);
-    kfe_engine_leave(engine, j.state, j.work);
+    kfe_engine_leave(&j);
     return err;
 }

@@ -152,10 +152,13 @@ static kfe_error get_locked(kfe_state *state, const kfe_opener_ref *ref, kfe_ses
     return KFE_OK;
 }
 
-kfe_error kfe_opener_get(kfe_state *state, const kfe_opener_ref *ref, kfe_session **out)
+kfe_error kfe_opener_get(kfe_state *state, const kfe_opener_ref *ref, kfe_session **out,
+                         int64_t *until)
 {
     pthread_mutex_lock(&state->lock);
     kfe_error err = get_locked(state, ref, out);
+    if (!err)
+        kfe_slot_until((*out)->slot, until);
     pthread_mutex_unlock(&state->lock);
     return err;
 }

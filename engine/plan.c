@@ -7,7 +7,7 @@
 
 static kfe_bytes keep(kfe_work *work, kfe_bytes bytes, bool *good)
 {
-    uint8_t *copy = kfe_work_take(work, bytes.len);
+    uint8_t *copy = kfe_work_keep(work, bytes.len);
     if (copy == NULL) {
         *good = false;
         return bytes;
@@ -19,12 +19,12 @@ static kfe_bytes keep(kfe_work *work, kfe_bytes bytes, bool *good)
 kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip)
 {
     bool good = true;
-    kfe_plan *plan = kfe_work_take(work, sizeof(*plan));
+    kfe_plan *plan = kfe_work_keep(work, sizeof(*plan));
     uint32_t n = (uint32_t)in->n_headers - skip;
-    kfe_bytes *names = kfe_work_take(work, n * sizeof(*names));
-    bool *has = kfe_work_take(work, n * sizeof(*has));
-    size_t *most = kfe_work_take(work, n * sizeof(*most));
-    kfe_field_status *status = kfe_work_take(work, n * sizeof(*status));
+    kfe_bytes *names = kfe_work_keep(work, n * sizeof(*names));
+    bool *has = kfe_work_keep(work, n * sizeof(*has));
+    size_t *most = kfe_work_keep(work, n * sizeof(*most));
+    kfe_field_status *status = kfe_work_keep(work, n * sizeof(*status));
     if (plan == NULL || names == NULL || has == NULL || most == NULL || status == NULL)
         return NULL;
     plan->topic = keep(work, in->topic, &good);
@@ -94,7 +94,7 @@ static kfe_field *add(kfe_group *group, uint16_t ordinal, uint8_t kind)
 static kfe_error list_group(const kfe_plan *plan, kfe_work *work, kfe_group *group)
 {
     const kfe_envelope *e = &group->env;
-    group->fields = kfe_work_take(work, (kfe_envelope_fields(e) + 1) * sizeof(*group->fields));
+    group->fields = kfe_work_keep(work, (kfe_envelope_fields(e) + 1) * sizeof(*group->fields));
     if (group->fields == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     if (e->key == KFE_KEY_SEALED)
@@ -130,7 +130,7 @@ static kfe_error bind_fields(kfe_group *group, kfe_work *work)
                                        .next = group->fields[0].next};
     for (uint32_t i = 0; i < group->n_tags; i++) {
         kfe_field *f = &group->fields[i];
-        uint8_t *d = kfe_work_take(work, KFE_D_MAX_FIELD + f->name.len);
+        uint8_t *d = kfe_work_keep(work, KFE_D_MAX_FIELD + f->name.len);
         if (d == NULL)
             return kfe_fail(KFE_E_MEMORY, "out of memory");
         f->d = d;
@@ -147,7 +147,7 @@ kfe_error kfe_plan_prefix(kfe_plan *plan, kfe_work *work)
         plan->k.sealed |= plan->groups[g].env.key == KFE_KEY_SEALED;
     }
     plan->k_varies = !plan->k.sealed && plan->has_key;
-    uint8_t *at = plan->p = kfe_work_take(work, len + 16);
+    uint8_t *at = plan->p = kfe_work_keep(work, len + 16);
     if (at == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     for (unsigned g = 0; g < plan->n_groups; g++) {
@@ -172,12 +172,26 @@ kfe_error kfe_plan_bind(kfe_plan *plan, kfe_work *work)
         kfe_group *group = &plan->groups[g];
         if (group->skipped)
             continue;
-        const kfe_aead_key *key = work->in_use[group->in_use].session->aead;
-        if (!key->backend->from_state)
-            plan->p_own = true;
-        else
-            key->backend->hash(key, group->state, plan->p, plan->p_fixed / 16);
+        plan->p_own |= !work->in_use[group->in_use].session->aead->backend->from_state;
         err = bind_fields(group, work);
     }
+    plan->bound = err == KFE_OK;
     return err;
+}
+
+kfe_error kfe_plan_hash(kfe_plan *plan, kfe_work *work)
+{
+    uint8_t(*states)[16] = kfe_work_take(work, plan->n_groups * sizeof(*states));
+    if (states == NULL)
+        return kfe_fail(KFE_E_MEMORY, "out of memory");
+    for (unsigned g = 0; g < plan->n_groups; g++) {
+        kfe_group *group = &plan->groups[g];
+        if (group->skipped)
+            continue;
+        const kfe_aead_key *key = work->in_use[group->in_use].session->aead;
+        group->state = &states[g];
+        if (key->backend->from_state)
+            key->backend->hash(key, states[g], plan->p, plan->p_fixed / 16);
+    }
+    return KFE_OK;
 }

@@ -32,17 +32,18 @@ typedef struct {
     kfe_field *fields; /* in the order of the format: key, value, headers */
     uint32_t n_fields; /* 0: its one tag is over nothing */
     uint32_t n_tags;
-    bool skipped;      /* partial opening: its key is not at hand */
-    uint32_t meta_at;  /* where its metadata stand in the plan's P */
-    uint32_t meta_len; /* the last 6 bytes of them are the counter */
-    uint8_t state[16]; /* GHASH of P's constant blocks under its key */
+    bool skipped;         /* partial opening: its key is not at hand */
+    uint32_t meta_at;     /* where its metadata stand in the plan's P */
+    uint32_t meta_len;    /* the last 6 bytes of them are the counter */
+    uint8_t (*state)[16]; /* GHASH of P's constant blocks under its key, for this call */
 } kfe_group;
 
 typedef struct kfe_plan {
-    struct kfe_plan *older; /* of the same call */
-    size_t uses;            /* records */
-    bool listed;            /* its topic is listed in encryption.unencrypted.topics */
-    bool once;              /* more than the form decided: fits the one record */
+    struct kfe_plan *older;
+    size_t uses; /* records of this call */
+    bool bound;
+    bool listed; /* its topic is listed in encryption.unencrypted.topics */
+    bool once;   /* more than the form decided: fits the one record */
     unsigned n_groups;
     kfe_group *groups;
     size_t det; /* 1 + index of a deterministic key's session in the work; 0: none */
@@ -109,7 +110,10 @@ bool kfe_fits_opening(const kfe_plan *plan, const kfe_record *in);
 
 /* Builds P from the label and the metadata of all groups. */
 kfe_error kfe_plan_prefix(kfe_plan *plan, kfe_work *work);
-/* Builds every D, and hashes what of P is the same for all, once sessions are settled. */
+/* Builds every D, once sessions are settled. */
 kfe_error kfe_plan_bind(kfe_plan *plan, kfe_work *work);
+/* Hashes what of P is the same for all records of the call. That state tells of the key: it goes
+ * with the call. */
+kfe_error kfe_plan_hash(kfe_plan *plan, kfe_work *work);
 
 #endif

@@ -44,7 +44,7 @@ static kfe_error choose(const kfe_settings *s, kfe_key_manager *manager, const k
     if (plan->listed || !s->has_manager)
         return KFE_OK;
     plan->once |= !KFE_HAS(manager->ops, by_topic) || !manager->ops->by_topic(manager);
-    kfe_key_choice *chosen = kfe_work_take(work, sizeof(*chosen));
+    kfe_key_choice *chosen = kfe_work_keep(work, sizeof(*chosen));
     if (chosen == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     kfe_error err = manager->ops->choose(manager, in, chosen);
@@ -72,7 +72,7 @@ static kfe_error group_of(const kfe_settings *s, kfe_plan *plan, kfe_work *work,
     kfe_error err = kfe_key_name_check(ref->name);
     if (err)
         return err;
-    uint8_t *map = kfe_work_take(work, plan->n_headers / 8 + 1);
+    uint8_t *map = kfe_work_keep(work, plan->n_headers / 8 + 1);
     if (map == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     kfe_group *group = &plan->groups[plan->n_groups];
@@ -141,7 +141,7 @@ static kfe_error keep_ref(const kfe_record *in, kfe_work *work, kfe_plan *plan)
     if (in->key_ref == NULL)
         return KFE_OK;
     size_t len = strlen(in->key_ref->name);
-    char *name = kfe_work_take(work, len + 1);
+    char *name = kfe_work_keep(work, len + 1);
     if (name == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     memcpy(name, in->key_ref->name, len);
@@ -170,7 +170,7 @@ kfe_error kfe_policy_plan(const kfe_settings *s, kfe_key_manager *manager, const
     size_t most = 2;
     for (uint32_t i = 0; i < in->n_headers && most < KFE_GROUPS_MAX; i++)
         most += in->headers[i].key_ref != NULL;
-    kfe_group *groups = kfe_work_take(work, most * sizeof(*groups));
+    kfe_group *groups = kfe_work_keep(work, most * sizeof(*groups));
     if (plan == NULL || groups == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     plan->groups = groups;

@@ -39,7 +39,7 @@ static kfe_error session_for(const kfe_job *j, const kfe_key_ref *ref, size_t *i
         }
     }
     kfe_session *session = NULL;
-    kfe_error err = kfe_sealer_get(j->state, ref, &session);
+    kfe_error err = kfe_sealer_get(j->state, ref, &session, &work->until);
     if (!err)
         err = kfe_job_use(j, session, index);
     if (!err) {
@@ -62,7 +62,7 @@ static kfe_error det_session(const kfe_job *j, size_t *index)
                           .version = s->det_version,
                           .sealing = true};
     kfe_session *session = NULL;
-    kfe_error err = kfe_opener_get(j->state, &ref, &session);
+    kfe_error err = kfe_opener_get(j->state, &ref, &session, &work->until);
     if (!err)
         err = kfe_job_use(j, session, index);
     if (!err)
@@ -111,8 +111,8 @@ static kfe_error plan_one(kfe_job *j, size_t index)
         kfe_error err = make_plan(j, in, &plan);
         if (err || plan == NULL)
             return err;
-        plan->older = j->plans;
-        j->plans = plan;
+        plan->older = j->work->plans;
+        j->work->plans = plan;
     }
     kfe_error err = count(j, plan, in);
     if (!err)
@@ -131,7 +131,7 @@ static void lease(const kfe_job *j, kfe_in_use *u)
         return;
     kfe_session *fresh = NULL;
     kfe_key_ref ref = {u->session->name, u->version};
-    kfe_error err = kfe_sealer_get(j->state, &ref, &fresh);
+    kfe_error err = kfe_sealer_get(j->state, &ref, &fresh, &j->work->until);
     if (err) {
         u->error = err;
         return;
@@ -139,6 +139,8 @@ static void lease(const kfe_job *j, kfe_in_use *u)
     kfe_session_put(j->state, u->session);
     u->session = fresh;
     u->name = fresh->name;
+    for (kfe_plan *plan = j->work->plans; plan != NULL; plan = plan->older)
+        plan->bound = false; /* it may have been this session's */
     u->error = kfe_counter_draw(fresh->counter, &u->use, &u->next);
 }
 
@@ -155,7 +157,7 @@ static kfe_error write_metadata(const kfe_job *j, kfe_plan *plan)
         e->det_version = s->det_version;
         e->session = (kfe_bytes){session->salt, KFE_SALT_LEN};
         e->commitment = session->committed ? session->commitment : NULL;
-        uint8_t *start = kfe_work_take(j->work, KFE_META_MAX);
+        uint8_t *start = kfe_work_keep(j->work, KFE_META_MAX);
         if (start == NULL)
             return kfe_fail(KFE_E_MEMORY, "out of memory");
         e->metadata = (kfe_bytes){start, (size_t)(kfe_envelope_write(start, e) - start)};
@@ -222,8 +224,9 @@ static kfe_error prepare(kfe_job *j, uint8_t **at)
     }
     lease_all(j);
     kfe_error err = KFE_OK;
-    for (kfe_plan *plan = j->plans; !err && plan != NULL; plan = plan->older)
-        err = plan->uses > 0 ? write_metadata(j, plan) : KFE_OK;
+    for (kfe_plan *plan = j->work->plans; !err && plan != NULL; plan = plan->older)
+        if (plan->uses > 0 && !plan->bound)
+            err = write_metadata(j, plan);
     return err ? err : kfe_job_arrange(j);
 }
 
@@ -255,6 +258,6 @@ kfe_error kfe_seal(kfe_engine *engine, const kfe_record *in, kfe_record *out, si
     if (err || n == 0)
         return err;
     err = seal_all(&j, space);
-    kfe_engine_leave(engine, j.state, j.work);
+    kfe_engine_leave(&j);
     return err;
 }

@@ -100,6 +100,7 @@ static kfe_error make(kfe_state *state, kfe_sealer *sealer)
     session->until = until;
     kfe_session_drop(state, sealer->session);
     sealer->session = session;
+    atomic_fetch_add(&state->epoch, 1);
     return KFE_OK;
 }
 
@@ -119,7 +120,19 @@ void kfe_sealer_renew(kfe_state *state, kfe_sealer *sealer)
     (void)!make_once(state, sealer); /* the session in use goes on; used up, it is made in line */
 }
 
-static kfe_error get_locked(kfe_state *state, const kfe_key_ref *ref, kfe_session **out)
+/* When any of what usable() and wants_successor() look at comes due. */
+static void note_until(const kfe_state *state, const kfe_sealer *sealer, int64_t *until)
+{
+    const kfe_session *session = sealer->session;
+    int64_t old = session->born + state->settings->max_age_ms;
+    int64_t then = old < session->until ? old : session->until;
+    if (then < *until)
+        *until = then;
+    kfe_slot_until(sealer->slot, until);
+}
+
+static kfe_error get_locked(kfe_state *state, const kfe_key_ref *ref, kfe_session **out,
+                            int64_t *until)
 {
     kfe_sealer *sealer = NULL;
     for (;;) {
@@ -148,13 +161,15 @@ static kfe_error get_locked(kfe_state *state, const kfe_key_ref *ref, kfe_sessio
     }
     sealer->session->refs++;
     *out = sealer->session;
+    note_until(state, sealer, until);
     return KFE_OK;
 }
 
-kfe_error kfe_sealer_get(kfe_state *state, const kfe_key_ref *ref, kfe_session **out)
+kfe_error kfe_sealer_get(kfe_state *state, const kfe_key_ref *ref, kfe_session **out,
+                         int64_t *until)
 {
     pthread_mutex_lock(&state->lock);
-    kfe_error err = get_locked(state, ref, out);
+    kfe_error err = get_locked(state, ref, out, until);
     pthread_mutex_unlock(&state->lock);
     return err;
 }

@@ -25,6 +25,7 @@ enum {
     KFE_OUTAGE_MS = 250,       /* and "not now" so long */
     KFE_UNPROVEN_BURST = 1000, /* sessions that may wait for their first good tag */
     KFE_UNPROVEN_PER_S = 50,
+    KFE_KEPT_MS = 100, /* a thread goes on with its sessions so long without a look here */
 };
 
 /* A key as loaded: shared by its slot and whoever derives from it at the moment. */
@@ -82,6 +83,7 @@ typedef struct {
 typedef struct {
     const kfe_settings *settings;
     kfe_key_provider *provider;
+    _Atomic uint64_t epoch; /* grows whenever a key was loaded or a sealing session replaced */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a load or a session is done */
     pthread_cond_t work;    /* for the keeper */
@@ -117,6 +119,8 @@ kfe_error kfe_slot_load(kfe_state *state, kfe_slot *slot);
 /* One background load, failures kept quiet while the old key is trusted. */
 void kfe_slot_refresh(kfe_state *state, kfe_slot *slot);
 kfe_loaded *kfe_loaded_ref(kfe_slot *slot);
+/* Lowers *until to when the slot has to be looked at again. */
+void kfe_slot_until(const kfe_slot *slot, int64_t *until);
 void kfe_loaded_unref(kfe_loaded *loaded);
 
 /* ---- session.c: no lock needed -------------------------------------------------------------- */
@@ -130,8 +134,10 @@ void kfe_session_free(kfe_session *session);
 /* ---- sealer.c, opener.c: take the lock; a session got is given back by kfe_session_put() --- */
 
 /* `ref->version` 0: the current one. KFE_E_KEY_DENIED for a retired key, and whatever the provider
- * says. Waits for a provider only when there is no session that may be used. */
-kfe_error kfe_sealer_get(kfe_state *state, const kfe_key_ref *ref, kfe_session **out);
+ * says. Waits for a provider only when there is no session that may be used. *until is lowered to
+ * when this has to be called again, if the state's epoch does not change before. */
+kfe_error kfe_sealer_get(kfe_state *state, const kfe_key_ref *ref, kfe_session **out,
+                         int64_t *until);
 /* Makes the successor of a session: the keeper's work. Lock held. */
 void kfe_sealer_renew(kfe_state *state, kfe_sealer *sealer);
 
@@ -146,7 +152,8 @@ typedef struct {
                      key that may seal */
 } kfe_opener_ref;
 
-kfe_error kfe_opener_get(kfe_state *state, const kfe_opener_ref *ref, kfe_session **out);
+kfe_error kfe_opener_get(kfe_state *state, const kfe_opener_ref *ref, kfe_session **out,
+                         int64_t *until);
 /* A first tag verified: gives its token back, and a place in the cache. */
 void kfe_session_prove(kfe_state *state, kfe_session *session);
 void kfe_session_put(kfe_state *state, kfe_session *session);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 32 * 1024, KEPT_MAX = 4 << 20 };
+enum { CHUNK = 32 * 1024, KEPT_MAX = 4 << 20, KEPT_SESSIONS = 64 };
 
 kfe_work *kfe_work_new(void)
 {
@@ -24,11 +24,11 @@ static void free_batch(kfe_work *w)
     w->room = 0;
 }
 
-static void free_chunks(kfe_work *work)
+static void free_chunks(kfe_chunk **chunks)
 {
-    while (work->chunks != NULL) {
-        kfe_chunk *chunk = work->chunks;
-        work->chunks = chunk->next;
+    while (*chunks != NULL) {
+        kfe_chunk *chunk = *chunks;
+        *chunks = chunk->next;
         kfe_wipe(chunk->bytes, chunk->used);
         free(chunk);
     }
@@ -38,7 +38,8 @@ void kfe_work_free(kfe_work *work)
 {
     if (work == NULL)
         return;
-    free_chunks(work);
+    free_chunks(&work->call);
+    free_chunks(&work->kept);
     free_batch(work);
     free(work->in_use);
     free(work);
@@ -46,54 +47,110 @@ void kfe_work_free(kfe_work *work)
 
 /* Several chunks mean that one was too small: the next call gets one of their sum. What a huge
  * record took is not kept. */
-static void reset_chunks(kfe_work *work)
+static void reset_chunks(kfe_chunk **chunks)
 {
-    if (work->chunks == NULL)
+    if (*chunks == NULL)
         return;
-    if (work->chunks->next == NULL && work->chunks->size <= KEPT_MAX) {
-        kfe_wipe(work->chunks->bytes, work->chunks->used);
-        work->chunks->used = 0;
+    if ((*chunks)->next == NULL && (*chunks)->size <= KEPT_MAX) {
+        kfe_wipe((*chunks)->bytes, (*chunks)->used);
+        (*chunks)->used = 0;
         return;
     }
     size_t size = 0;
-    for (kfe_chunk *chunk = work->chunks; chunk != NULL; chunk = chunk->next)
+    for (kfe_chunk *chunk = *chunks; chunk != NULL; chunk = chunk->next)
         size += chunk->size;
-    free_chunks(work);
+    free_chunks(chunks);
     if (size > KEPT_MAX)
         return;
-    work->chunks = malloc(sizeof(kfe_chunk) + size);
-    if (work->chunks != NULL)
-        *work->chunks = (kfe_chunk){NULL, size, 0};
+    *chunks = malloc(sizeof(kfe_chunk) + size);
+    if (*chunks != NULL)
+        **chunks = (kfe_chunk){NULL, size, 0};
 }
 
-void kfe_work_reset(kfe_work *work, kfe_state *state)
-{
-    for (size_t i = 0; i < work->n_in_use; i++)
-        if (work->in_use[i].session != NULL)
-            kfe_session_put(state, work->in_use[i].session);
-    work->n_in_use = 0;
-    work->n = 0;
-    memset(work->class_at, 0, work->class_end * sizeof(*work->class_at));
-    work->class_end = 0;
-    work->first = KFE_OK;
-    reset_chunks(work);
-}
-
-void *kfe_work_take(kfe_work *work, size_t size)
+static void *take(kfe_chunk **chunks, size_t size)
 {
     size = (size + 15) & ~(size_t)15;
-    kfe_chunk *chunk = work->chunks;
+    kfe_chunk *chunk = *chunks;
     if (chunk == NULL || chunk->size - chunk->used < size) {
         size_t room = size > CHUNK ? size : CHUNK;
         chunk = malloc(sizeof(*chunk) + room);
         if (chunk == NULL)
             return NULL;
-        *chunk = (kfe_chunk){work->chunks, room, 0};
-        work->chunks = chunk;
+        *chunk = (kfe_chunk){*chunks, room, 0};
+        *chunks = chunk;
     }
     void *taken = chunk->bytes + chunk->used;
     chunk->used += size;
     return memset(taken, 0, size);
+}
+
+void *kfe_work_take(kfe_work *work, size_t size)
+{
+    return take(&work->call, size);
+}
+
+void *kfe_work_keep(kfe_work *work, size_t size)
+{
+    return take(&work->kept, size);
+}
+
+void kfe_work_forget(kfe_work *work, const kfe_state *state)
+{
+    /* A parent's sessions are left alone: their lock may be held by nobody who lives here. */
+    for (size_t i = 0; work->state == state && i < work->n_in_use; i++)
+        if (work->in_use[i].session != NULL)
+            kfe_session_put(work->state, work->in_use[i].session);
+    work->n_in_use = 0;
+    work->plans = NULL;
+    reset_chunks(&work->kept);
+    work->spoilt = false;
+    work->state = NULL;
+}
+
+/* True while a look at the shared state would find these very sessions, and have nothing to do. */
+static bool fresh(const kfe_work *work, const kfe_state *state)
+{
+    if (work->state != state || work->epoch != atomic_load(&state->epoch) ||
+        kfe_now_ms() >= work->until)
+        return false;
+    for (size_t i = 0; i < work->n_in_use; i++) {
+        const kfe_counter *counter = work->in_use[i].session->counter;
+        if (counter != NULL &&
+            kfe_counter_past(counter, state->settings->max_fields, state->settings->max_bytes))
+            return false;
+    }
+    return true;
+}
+
+void kfe_work_begin(kfe_work *work, kfe_state *state)
+{
+    if (work->state != NULL && fresh(work, state))
+        return;
+    kfe_work_forget(work, state);
+    work->state = state;
+    work->epoch = atomic_load(&state->epoch);
+    work->until = kfe_now_ms() + KFE_KEPT_MS;
+}
+
+static bool worth_keeping(const kfe_work *work)
+{
+    return !work->spoilt && work->n_in_use <= KEPT_SESSIONS && work->kept != NULL &&
+           work->kept->next == NULL;
+}
+
+void kfe_work_end(kfe_work *work)
+{
+    for (size_t i = 0; i < work->n_in_use; i++) {
+        work->in_use[i].use = (kfe_use){0, 0, 0};
+        work->in_use[i].error = KFE_OK;
+    }
+    work->n = 0;
+    memset(work->class_at, 0, work->class_end * sizeof(*work->class_at));
+    work->class_end = 0;
+    work->first = KFE_OK;
+    reset_chunks(&work->call);
+    if (!worth_keeping(work))
+        kfe_work_forget(work, work->state);
 }
 
 kfe_in_use *kfe_work_session(kfe_work *work)

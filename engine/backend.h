@@ -55,10 +55,12 @@ struct kfe_backend {
         from_state; /* false: op.prefix is the first member of a kfe_prefix, and `bytes` are used */
     uint32_t key_size; /* bytes of a key, at most KFE_SECRET_MAX, aligned to 64 */
     bool (*usable)(void);
+    const char *needs; /* NULL, or what the CPU must have, for a message: "AES-NI and PCLMULQDQ" */
 
     /* Expands into `key`, whose `backend` is set: zeroed memory of key_size bytes, which the caller
      * wipes after key_wipe() (NULL: it has nothing elsewhere). `raw` has 32 bytes; a suite with a
-     * shorter key takes the first of them. */
+     * shorter key takes the first of them. `crypto` is for OpenSSL's backend alone; NULL: the
+     * process's own. */
     kfe_error (*key_init)(kfe_aead_key *key, const struct kfe_crypto *crypto, unsigned suite,
                           const uint8_t *raw);
     void (*key_wipe)(kfe_aead_key *key);
@@ -82,8 +84,8 @@ extern const kfe_backend *const kfe_all_backends[];
 extern const kfe_backend kfe_openssl_backend;
 
 /* The backend for AES-GCM: `name`, or with "auto" what KFE_BACKEND names, or the best. Known
- * answers are checked before it is trusted. KFE_E_BACKEND: unknown, cannot run here, or fails them.
- */
+ * answers are checked before it is trusted, those of kernels once per process. KFE_E_BACKEND:
+ * unknown, cannot run here, or fails them. KFE_E_MEMORY. */
 kfe_error kfe_backend_pick(const char *name, const struct kfe_crypto *crypto,
                            const kfe_backend **out);
 

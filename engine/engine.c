@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "engine/aead.h"
 #include "engine/layout.h"
 #include "engine/secret.h"
 
@@ -120,49 +121,16 @@ void kfe_engine_leave(const kfe_job *j)
     kfe_work_free(j->work);
 }
 
-static kfe_error run(const kfe_job *j, const kfe_aead_batch *batch)
-{
-    const kfe_backend *backend = batch->ops[0].key->backend;
-    return j->seal ? backend->seal(batch) : backend->open(batch);
-}
-
-/* Messages in a row that one backend does, and that `failed` of run_mixed() has room for. */
-static size_t in_a_row(const kfe_work *w, size_t from, size_t most)
-{
-    size_t n = 1;
-    while (n < most && from + n < w->n &&
-           w->ops[from + n].key->backend == w->ops[from].key->backend)
-        n++;
-    return n;
-}
-
-/* Suites of different backends in one call: seldom, so simple. */
-static kfe_error run_mixed(const kfe_job *j)
-{
-    const kfe_work *w = j->work;
-    uint64_t failed[16];
-    memset(w->failed, 0, (w->n + 63) / 64 * sizeof(*w->failed));
-    for (size_t from = 0, n; from < w->n; from += n) {
-        n = in_a_row(w, from, sizeof(failed) * 8);
-        kfe_aead_batch batch = {w->ops + from, n, failed, true};
-        kfe_error err = run(j, &batch);
-        if (err)
-            return err;
-        for (size_t i = from; !j->seal && i < from + n; i++)
-            w->failed[i / 64] |= (failed[(i - from) / 64] >> (i - from) % 64 & 1) << i % 64;
-    }
-    return KFE_OK;
-}
-
 kfe_error kfe_job_run(const kfe_job *j)
 {
     const kfe_work *w = j->work;
     if (w->n == 0)
         return KFE_OK;
+    const kfe_aead_batch batch = {w->ops, w->n, w->failed, true};
     if (j->mixed)
-        return run_mixed(j);
-    kfe_aead_batch batch = {w->ops, w->n, w->failed, true};
-    return run(j, &batch);
+        return kfe_aead_run_mixed(&batch, (kfe_aead_mode){.seal = j->seal, .bytes = true});
+    const kfe_backend *backend = w->ops[0].key->backend;
+    return j->seal ? backend->seal(&batch) : backend->open(&batch);
 }
 
 static kfe_error refuse_all(const kfe_job *j, kfe_error err)

@@ -108,6 +108,22 @@ static kfe_error check_algorithms(const kfe_settings *s)
     return KFE_OK;
 }
 
+/* Who asks for certain OpenSSL algorithms (a FIPS module's) wants those, and none of ours. */
+static kfe_error pick_backend(kfe_settings *s)
+{
+    const char *name = get(s, "encryption.backend");
+    if (kfe_config_get(s->config, "encryption.openssl.propquery") != NULL) {
+        if (strcmp(name, "auto") == 0)
+            name = "openssl";
+        if (strcmp(name, "openssl") != 0)
+            return kfe_fail(KFE_E_CONFIG,
+                            "encryption.backend=%s is not OpenSSL's, which "
+                            "encryption.openssl.propquery is for",
+                            name);
+    }
+    return kfe_backend_pick(name, s->crypto, &s->backend);
+}
+
 kfe_error kfe_settings_init(kfe_settings *s, const kfe_config *config)
 {
     memset(s, 0, sizeof(*s));
@@ -128,7 +144,7 @@ kfe_error kfe_settings_init(kfe_settings *s, const kfe_config *config)
     if (!err)
         err = check_algorithms(s);
     if (!err)
-        err = kfe_backend_pick(get(s, "encryption.backend"), s->crypto, &s->backend);
+        err = pick_backend(s);
     if (err)
         kfe_settings_wipe(s);
     return err;

@@ -8,11 +8,13 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <kfe/gcm.h>
+
 #include "kafka/cmd_options.h"
 
 enum { BROKER_MS = 5000 };
 
-/* Room for a full set of sessions (4,096) and their bookkeeping. */
+/* Room for some thousand sessions and their bookkeeping. */
 static const rlim_t locked_enough = (rlim_t)8 << 20;
 
 typedef enum { FINE, DOUBT, BAD } verdict;
@@ -74,17 +76,55 @@ static void check_cpu(void)
         report(DOUBT, "cpu", "no AES instructions: consider encryption.algorithms=C20P1305");
 }
 
+/* A key of zeros will do: making it has the backend's known answers checked. `name` NULL: the one
+ * that would be taken. */
+static kfe_error try_backend(const char *name, const char **taken)
+{
+    static const uint8_t zeros[32];
+    kfe_gcm_key *key = NULL;
+    kfe_error err = kfe_gcm_key_new(&key, zeros, sizeof(zeros), name);
+    if (!err && taken != NULL)
+        *taken = kfe_gcm_key_backend(key);
+    kfe_gcm_key_free(key);
+    return err;
+}
+
 static void check_backends(void)
 {
     char names[256] = "";
+    bool good = true;
     for (const char *const *b = kfe_backends(); *b != NULL; b++) {
         size_t used = strlen(names);
         snprintf(names + used, sizeof(names) - used, "%s%s", used > 0 ? ", " : "", *b);
+        if (try_backend(*b, NULL) == KFE_OK)
+            continue;
+        report(BAD, "backends", "%s", kfe_error_detail());
+        good = false;
     }
-    if (names[0] == '\0')
-        report(BAD, "backends", "none can run on this CPU: install OpenSSL 3");
-    else
+    if (good)
         report(FINE, "backends", "%s", names);
+}
+
+static void check_backend_in_use(const kfe_config *config)
+{
+    const char *option = kfe_config_get(config, "encryption.backend"), *name = NULL, *why;
+    const char *variable = secure_getenv("KFE_BACKEND"), *taken = NULL;
+    if (kfe_config_get(config, "encryption.openssl.propquery") != NULL) {
+        name = "openssl";
+        why = "encryption.openssl.propquery asks for OpenSSL's algorithms, kfe's kernels are not "
+              "used";
+    } else if (option != NULL && strcmp(option, "auto") != 0) {
+        name = option;
+        why = "encryption.backend names it";
+    } else if (variable != NULL && variable[0] != '\0' && strcmp(variable, "auto") != 0) {
+        why = "KFE_BACKEND names it";
+    } else {
+        why = "the best that runs here";
+    }
+    if (try_backend(name, &taken) == KFE_OK)
+        report(FINE, "backend", "%s: %s", taken, why);
+    else
+        report(BAD, "backend", "%s", kfe_error_detail());
 }
 
 /* libkfe brings OpenSSL along; the command itself has no other business with it. */
@@ -233,6 +273,7 @@ static int run(kfe_cmd_options *o)
     report(FINE, "kfe", "%s", kfe_version());
     check_cpu();
     check_backends();
+    check_backend_in_use(o->config);
     check_openssl();
     report(FINE, "librdkafka", "%s", rd_kafka_version_str());
     check_locked_memory();

@@ -5,6 +5,7 @@
  * those are kept. */
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <openssl/conf.h>
@@ -46,13 +47,16 @@ static kfe_error fetch_all(kfe_crypto *crypto, const char *propquery)
 {
     const char *query = propquery == NULL || propquery[0] == '\0' ? "(any)" : propquery;
     crypto->gcm128 = EVP_CIPHER_fetch(crypto->lib, "AES-128-GCM", NULL);
-    crypto->gcm192 = EVP_CIPHER_fetch(crypto->lib, "AES-192-GCM", NULL);
     crypto->gcm256 = EVP_CIPHER_fetch(crypto->lib, "AES-256-GCM", NULL);
     crypto->hmac = EVP_MAC_fetch(crypto->lib, "HMAC", NULL);
     const char *missing = crypto->gcm128 == NULL   ? "AES-128-GCM"
                           : crypto->gcm256 == NULL ? "AES-256-GCM"
                           : crypto->hmac == NULL   ? "HMAC"
                                                    : NULL;
+    crypto->gcm192 = EVP_CIPHER_fetch(crypto->lib, "AES-192-GCM", NULL);
+    crypto->ecb128 = EVP_CIPHER_fetch(crypto->lib, "AES-128-ECB", NULL);
+    crypto->ecb192 = EVP_CIPHER_fetch(crypto->lib, "AES-192-ECB", NULL);
+    crypto->ecb256 = EVP_CIPHER_fetch(crypto->lib, "AES-256-ECB", NULL);
     /* A FIPS module has none of these three. */
     crypto->chacha = EVP_CIPHER_fetch(crypto->lib, "ChaCha20-Poly1305", NULL);
     crypto->siv256 = EVP_CIPHER_fetch(crypto->lib, "AES-256-SIV", NULL);
@@ -87,6 +91,24 @@ kfe_error kfe_crypto_new(kfe_crypto **out, const char *propquery)
     return KFE_OK;
 }
 
+/* Two threads may both make one; the second frees its own. */
+kfe_error kfe_crypto_shared(const kfe_crypto **out)
+{
+    static _Atomic(kfe_crypto *) shared;
+    kfe_crypto *have = atomic_load_explicit(&shared, memory_order_acquire), *mine = NULL;
+    if (have == NULL) {
+        kfe_error err = kfe_crypto_new(&mine, NULL);
+        if (err)
+            return err;
+        if (atomic_compare_exchange_strong(&shared, &have, mine))
+            have = mine;
+        else
+            kfe_crypto_free(mine);
+    }
+    *out = have;
+    return KFE_OK;
+}
+
 void kfe_crypto_free(kfe_crypto *crypto)
 {
     if (crypto == NULL)
@@ -96,6 +118,9 @@ void kfe_crypto_free(kfe_crypto *crypto)
     EVP_CIPHER_free(crypto->gcm256);
     EVP_CIPHER_free(crypto->chacha);
     EVP_CIPHER_free(crypto->siv256);
+    EVP_CIPHER_free(crypto->ecb128);
+    EVP_CIPHER_free(crypto->ecb192);
+    EVP_CIPHER_free(crypto->ecb256);
     EVP_MAC_free(crypto->hmac);
     EVP_KDF_free(crypto->scrypt);
     OSSL_LIB_CTX_free(crypto->lib);

@@ -17,15 +17,20 @@
 typedef struct kfe_crypto {
     OSSL_LIB_CTX *lib;
     EVP_CIPHER *gcm128, *gcm192, *gcm256, *chacha, *siv256;
+    EVP_CIPHER *ecb128, *ecb192, *ecb256; /* for the hash keys of GCM */
     EVP_MAC *hmac;
     EVP_KDF *scrypt;
 } kfe_crypto;
 
 /* `propquery` as for EVP_CIPHER_fetch(); NULL: any. KFE_E_BACKEND, naming what was not found;
- * AES-192-GCM, AES-SIV and scrypt may be missing (a FIPS module has none): those calls then fail
- * so. */
+ * AES-192-GCM, AES-ECB, AES-SIV and scrypt may be missing (a FIPS module has none): those calls
+ * then fail so. */
 kfe_error kfe_crypto_new(kfe_crypto **out, const char *propquery);
 void kfe_crypto_free(kfe_crypto *crypto);
+
+/* The process's own, for calls that have no engine: any implementation; made by the first call,
+ * never freed. */
+kfe_error kfe_crypto_shared(const kfe_crypto **out);
 
 kfe_error kfe_hmac_sha256(const kfe_crypto *crypto, const uint8_t key[32], const uint8_t *data,
                           size_t len, uint8_t out[32]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The backend that always runs, and the oracle of the others: EVP, with the cipher fetched once,
  * contexts kept with their key, and only the IV set per message. EVP cannot start from an absorbed
- * prefix, so the prefix's bytes are hashed again for every message. */
+ * prefix: the record path has its bytes, and they are hashed again for every message; whoever has
+ * the state alone corrects the tag. */
 #include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include "engine/backend.h"
 #include "engine/envelope.h"
 #include "engine/openssl/crypto.h"
+#include "engine/openssl/evp.h"
+#include "engine/openssl/ghash.h"
 
 enum { SEAL = 1, OPEN = 0, KEPT = 4 };
 
@@ -18,6 +21,7 @@ typedef struct {
     EVP_CIPHER *cipher;
     _Atomic(EVP_CIPHER_CTX *) kept[2][KEPT];
     uint8_t raw[32];
+    uint8_t h[16]; /* the hash key of GCM */
 } evp_key;
 
 static bool usable(void)
@@ -25,33 +29,53 @@ static bool usable(void)
     return true;
 }
 
-static EVP_CIPHER *cipher_of(const kfe_crypto *crypto, unsigned suite)
+typedef struct {
+    EVP_CIPHER *aead, *ecb;
+} ciphers;
+
+static ciphers ciphers_of(const kfe_crypto *crypto, unsigned suite)
 {
     switch (suite) {
     case KFE_A256GCM:
-        return crypto->gcm256;
+        return (ciphers){crypto->gcm256, crypto->ecb256};
     case KFE_A192GCM:
-        return crypto->gcm192;
+        return (ciphers){crypto->gcm192, crypto->ecb192};
     case KFE_A128GCM:
-        return crypto->gcm128;
+        return (ciphers){crypto->gcm128, crypto->ecb128};
     case KFE_C20P1305:
-        return crypto->chacha;
+        return (ciphers){crypto->chacha, NULL};
     default:
-        return NULL;
+        return (ciphers){NULL, NULL};
     }
+}
+
+/* H is the cipher of a block of zeros. */
+static bool make_h(evp_key *key, const EVP_CIPHER *ecb)
+{
+    static const uint8_t zeros[16];
+    int len = 0;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    bool made = ctx != NULL && EVP_EncryptInit_ex2(ctx, ecb, key->raw, NULL, NULL) == 1 &&
+                EVP_EncryptUpdate(ctx, key->h, &len, zeros, sizeof(zeros)) == 1 &&
+                len == sizeof(key->h);
+    EVP_CIPHER_CTX_free(ctx);
+    return made;
 }
 
 static kfe_error key_init(kfe_aead_key *base, const kfe_crypto *crypto, unsigned suite,
                           const uint8_t *raw)
 {
     evp_key *key = (evp_key *)base;
-    EVP_CIPHER *cipher = cipher_of(crypto, suite);
-    if (cipher == NULL)
+    kfe_error err = crypto == NULL ? kfe_crypto_shared(&crypto) : KFE_OK;
+    if (err)
+        return err;
+    ciphers c = ciphers_of(crypto, suite);
+    if (c.aead == NULL || (c.ecb == NULL && suite != KFE_C20P1305))
         return kfe_fail(KFE_E_BACKEND, "OpenSSL has no cipher for suite %u here", suite);
-    if (EVP_CIPHER_up_ref(cipher) != 1)
-        return kfe_fail_openssl(KFE_E_BACKEND, "cannot share a cipher");
-    key->cipher = cipher;
     memcpy(key->raw, raw, sizeof(key->raw));
+    if ((suite != KFE_C20P1305 && !make_h(key, c.ecb)) || EVP_CIPHER_up_ref(c.aead) != 1)
+        return kfe_fail_openssl(KFE_E_BACKEND, "cannot set up a cipher");
+    key->cipher = c.aead;
     return KFE_OK;
 }
 
@@ -90,31 +114,26 @@ static void give_back(const evp_key *key, int direction, EVP_CIPHER_CTX *ctx)
     EVP_CIPHER_CTX_free(ctx);
 }
 
-static bool absorb(EVP_CIPHER_CTX *ctx, const kfe_aead_op *op)
+/* EVP counts in int; a text or an AAD may be longer. `out` NULL: an AAD. */
+static bool feed(EVP_CIPHER_CTX *ctx, uint8_t *out, const uint8_t *in, uint64_t len)
 {
-    int len = 0;
-    const kfe_prefix *prefix = (const kfe_prefix *)op->prefix;
-    if (prefix != NULL && prefix->absorbed.len > 0 &&
-        EVP_CipherUpdate(ctx, NULL, &len, prefix->bytes, (int)prefix->absorbed.len) != 1)
-        return false;
-    return op->aad_len == 0 || EVP_CipherUpdate(ctx, NULL, &len, op->aad, (int)op->aad_len) == 1;
+    for (uint64_t done = 0; done < len;) {
+        int part = len - done < (1u << 30) ? (int)(len - done) : 1 << 30, made = 0;
+        if (EVP_CipherUpdate(ctx, out == NULL ? NULL : out + done, &made, in + done, part) != 1 ||
+            (out != NULL && made != part))
+            return false;
+        done += (uint64_t)part;
+    }
+    return true;
 }
 
 /* Everything of a message but its tag. */
 static bool transform(EVP_CIPHER_CTX *ctx, const kfe_aead_op *op, int direction)
 {
-    int len = 0;
-    if (EVP_CipherInit_ex2(ctx, NULL, NULL, op->nonce, direction, NULL) != 1 || !absorb(ctx, op))
-        return false;
-    /* EVP counts in int; a record's fields in one text may be longer. */
-    for (uint32_t done = 0; done < op->len;) {
-        uint32_t part = op->len - done < (1u << 30) ? op->len - done : 1u << 30;
-        if (EVP_CipherUpdate(ctx, op->out + done, &len, op->in + done, (int)part) != 1 ||
-            len != (int)part)
-            return false;
-        done += part;
-    }
-    return true;
+    const kfe_prefix *p = (const kfe_prefix *)op->prefix;
+    return EVP_CipherInit_ex2(ctx, NULL, NULL, op->nonce, direction, NULL) == 1 &&
+           (p == NULL || feed(ctx, NULL, p->bytes, p->absorbed.len)) &&
+           feed(ctx, NULL, op->aad, op->aad_len) && feed(ctx, op->out, op->in, op->len);
 }
 
 static bool seal_one(EVP_CIPHER_CTX *ctx, const kfe_aead_op *op)
@@ -166,6 +185,35 @@ static kfe_error run(const kfe_aead_batch *b, int direction)
     return kfe_fail_openssl(KFE_E_BACKEND, direction == SEAL ? "sealing" : "opening");
 }
 
+static void hash(const kfe_aead_key *key, uint8_t state[16], const uint8_t *data, size_t blocks)
+{
+    kfe_ghash(((const evp_key *)key)->h, state, data, blocks);
+}
+
+static void put_bits(uint8_t to[8], uint64_t bytes)
+{
+    for (int i = 0; i < 8; i++)
+        to[i] = (uint8_t)(bytes * 8 >> (56 - 8 * i));
+}
+
+/* GHASH is linear. The state that the prefix leaves goes through every block behind it, the last
+ * one with the lengths included; and in that one the AAD is longer than EVP believed. */
+void kfe_openssl_prefix_tag(const kfe_aead_op *op, uint8_t tag[16])
+{
+    const uint8_t *h = ((const evp_key *)op->key)->h;
+    uint8_t differ[16], whole[16] = {0}, rest[16] = {0}, lengths[16] = {0};
+    memcpy(differ, op->prefix->ghash, 16);
+    kfe_ghash_zeros(h, differ,
+                    ((uint64_t)op->aad_len + 15) / 16 + ((uint64_t)op->len + 15) / 16 + 1);
+    put_bits(whole, op->prefix->len + op->aad_len);
+    put_bits(rest, op->aad_len);
+    for (int i = 0; i < 16; i++)
+        whole[i] ^= rest[i];
+    kfe_ghash(h, lengths, whole, 1);
+    for (int i = 0; i < 16; i++)
+        tag[i] = (uint8_t)(tag[i] ^ differ[i] ^ lengths[i]);
+}
+
 static kfe_error seal(const kfe_aead_batch *batch)
 {
     return run(batch, SEAL);
@@ -186,4 +234,5 @@ const kfe_backend kfe_openssl_backend = {
     .key_wipe = key_wipe,
     .seal = seal,
     .open = open_batch,
+    .hash = hash,
 };

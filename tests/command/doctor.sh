@@ -2,14 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 # Does the doctor tell what works from what does not?
 . "$(dirname "$0")/lib.sh"
+unset KFE_BACKEND
 start_mock t:1
 
 run 0 kfe doctor
-for what in kfe cpu backends openssl librdkafka "locked memory" "key provider" broker; do
+for what in kfe cpu backends backend openssl librdkafka "locked memory" "key provider" broker; do
     grep -qE "^(ok|warn|FAIL) +$what " out || fail "no line on $what"
 done
 has out "ok    backends"
+has out ": the best that runs here"
 has out "ok    openssl       OpenSSL 3."
+
+KFE_BACKEND=openssl run 0 kfe doctor
+has out "ok    backend       openssl: KFE_BACKEND names it"
+KFE_BACKEND=none-such run 1 kfe doctor
+has out "FAIL  backend       no backend is named none-such"
+run 0 kfe doctor -X encryption.backend=openssl
+has out "ok    backend       openssl: encryption.backend names it"
+run 0 kfe doctor -X encryption.openssl.propquery=provider=default
+has out "ok    backend       openssl: encryption.openssl.propquery"
 
 make_keystore
 run 0 kfe doctor -F kfe.conf -b "$brokers"

@@ -17,7 +17,8 @@ extern "C" {
 #endif
 
 /* An expanded key, with the backend that expanded it. Immutable once made: share it between
- * threads. It works in a child of fork() too. */
+ * threads. It works in a child of fork() too, and for that it lies in the heap, neither locked nor
+ * left out of core dumps (kfe's engines keep theirs in memory that is). */
 typedef struct kfe_gcm_key kfe_gcm_key;
 
 /* `key` has `len` = 16, 24 or 32 bytes. `backend` is one of kfe_backends(), or NULL for what the
@@ -53,7 +54,8 @@ typedef struct {
 KFE_API KFE_MUST_CHECK kfe_error kfe_gcm_seal(const kfe_gcm_op *ops, size_t n);
 
 /* `failed`: NULL, or (n + 63) / 64 words, all written: bit i % 64 of word i / 64 tells that op i is
- * a forgery; its `out` is zero then. KFE_E_AUTH when any is: the others are done all the same. */
+ * a forgery; its `out` is zero then. KFE_E_AUTH when any is: the others are done all the same.
+ * After any other error nothing is verified, and the bits of all ops are set. */
 KFE_API KFE_MUST_CHECK kfe_error kfe_gcm_open(const kfe_gcm_op *ops, size_t n, uint64_t *failed);
 
 /* Hashes the beginning of an AAD once for many messages. `len` is a multiple of 16. */

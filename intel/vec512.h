@@ -6,6 +6,7 @@
  * same names for two lanes and one; the kernels are written once, over these. */
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +61,16 @@ static inline vec v_and(vec a, vec b)
     return _mm512_and_si512(a, b);
 }
 
+static inline vec v_or(vec a, vec b)
+{
+    return _mm512_or_si512(a, b);
+}
+
+static inline vec v_add64(vec a, vec b)
+{
+    return _mm512_add_epi64(a, b);
+}
+
 static inline vec v_add32(vec a, vec b)
 {
     return _mm512_add_epi32(a, b);
@@ -111,12 +122,61 @@ static inline vec v_swap(vec a)
 /* Lane i; `i` is a constant. */
 #define v_lane(a, i) _mm512_extracti32x4_epi32(a, i)
 
+/* By halves: shuffles of 512 bits are dear where they are done 256 bits at a time. */
 static inline vec v_from_lanes(const __m128i lane[LANES])
 {
-    vec a = _mm512_castsi128_si512(lane[0]);
-    a = _mm512_inserti32x4(a, lane[1], 1);
-    a = _mm512_inserti32x4(a, lane[2], 2);
-    return _mm512_inserti32x4(a, lane[3], 3);
+    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(lane[0]), lane[1], 1);
+    __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(lane[2]), lane[3], 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+/* 16 bytes of each of LANES places, `at` bytes behind them. */
+static inline vec v_gather(const uint8_t *const from[LANES], size_t at)
+{
+    const __m128i lane[LANES] = {
+        _mm_loadu_si128((const __m128i *)(from[0] + at)),
+        _mm_loadu_si128((const __m128i *)(from[1] + at)),
+        _mm_loadu_si128((const __m128i *)(from[2] + at)),
+        _mm_loadu_si128((const __m128i *)(from[3] + at)),
+    };
+    return v_from_lanes(lane);
+}
+
+static inline void v_scatter(uint8_t *const to[LANES], size_t at, vec a)
+{
+    __m256i low = _mm512_castsi512_si256(a), high = _mm512_extracti64x4_epi64(a, 1);
+    _mm_storeu_si128((__m128i *)(to[0] + at), _mm256_castsi256_si128(low));
+    _mm_storeu_si128((__m128i *)(to[1] + at), _mm256_extracti128_si256(low, 1));
+    _mm_storeu_si128((__m128i *)(to[2] + at), _mm256_castsi256_si128(high));
+    _mm_storeu_si128((__m128i *)(to[3] + at), _mm256_extracti128_si256(high, 1));
+}
+
+static inline bool v_is_zero(vec a)
+{
+    return _mm512_test_epi64_mask(a, a) == 0;
+}
+
+/* Each half of each lane to the left by `count` bits. */
+static inline vec v_shift_left(vec a, int count)
+{
+    return _mm512_slli_epi64(a, (unsigned)count);
+}
+
+/* `lane` in lane 0, zeros in the others. */
+static inline vec v_first(__m128i lane)
+{
+    return _mm512_zextsi128_si512(lane);
+}
+
+/* `a` with another lane `at`, 0 to LANES - 1; with another last lane. */
+static inline vec v_put(vec a, size_t at, __m128i lane)
+{
+    return _mm512_mask_broadcast_i32x4(a, (__mmask16)(0xfu << (4 * at)), lane);
+}
+
+static inline vec v_put_last(vec a, __m128i lane)
+{
+    return _mm512_inserti32x4(a, lane, 3);
 }
 
 /* All lanes xored. */
@@ -135,6 +195,57 @@ static inline __m128i part_load(const void *from, size_t len)
 static inline void part_store(void *to, __m128i a, size_t len)
 {
     _mm_mask_storeu_epi8(to, (__mmask16)_bzhi_u32(0xffff, (unsigned)len), a);
+}
+
+/* 12 bytes; zeros behind them. */
+static inline __m128i nonce_load(const void *from)
+{
+    return _mm_maskz_loadu_epi32(7, from);
+}
+
+/* The first len[i] bytes at each place, 0 to 16, with zeros behind them. */
+static inline vec v_gather_part(const uint8_t *const from[LANES], size_t at,
+                                const size_t len[LANES])
+{
+    const __m128i lane[LANES] = {
+        part_load(from[0] + at, len[0]),
+        part_load(from[1] + at, len[1]),
+        part_load(from[2] + at, len[2]),
+        part_load(from[3] + at, len[3]),
+    };
+    return v_from_lanes(lane);
+}
+
+static inline void v_scatter_part(uint8_t *const to[LANES], size_t at, vec a,
+                                  const size_t len[LANES])
+{
+    part_store(to[0] + at, v_lane(a, 0), len[0]);
+    part_store(to[1] + at, v_lane(a, 1), len[1]);
+    part_store(to[2] + at, v_lane(a, 2), len[2]);
+    part_store(to[3] + at, v_lane(a, 3), len[3]);
+}
+
+/* The same for a vector: `len` is 0 to 16 * LANES. */
+static inline vec v_part_load(const void *from, size_t len)
+{
+    return _mm512_maskz_loadu_epi8(_bzhi_u64(~UINT64_C(0), (unsigned)len), from);
+}
+
+static inline void v_part_store(void *to, vec a, size_t len)
+{
+    _mm512_mask_storeu_epi8(to, _bzhi_u64(~UINT64_C(0), (unsigned)len), a);
+}
+
+/* `a` with zeros behind its first `len` bytes. */
+static inline vec v_keep(vec a, size_t len)
+{
+    return _mm512_maskz_mov_epi8(_bzhi_u64(~UINT64_C(0), (unsigned)len), a);
+}
+
+/* The counter block of a 96-bit nonce's tag: nonce, then 1 as a big-endian integer. */
+static inline __m128i counter_block(const uint8_t nonce[12])
+{
+    return _mm_mask_loadu_epi32(_mm_set_epi32(0x01000000, 0, 0, 0), 7, nonce);
 }
 
 /* Leaves the wide registers: what follows may be old SSE code. */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_INTEL_KERNEL_H
+#define KFE_INTEL_KERNEL_H
+
+/* What kernels say to the compiler. */
+
+/* Part of a kernel: its constants become the kernel's own. */
+#define KERNEL_INLINE static inline __attribute__((always_inline))
+
+/* The loop that follows has a few turns, known when it is compiled: written out, so that what it
+ * indexes can live in registers. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#endif

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "intel/vec512.h"
+
+#include "intel/backend.inc"
+
+const kfe_backend kfe_vaes512_backend = GCM_BACKEND("vaes512", kfe_intel_has_vaes512);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys of any backend, and batches of several. */
+/* Keys in secret memory, and batches of several backends. */
 #include "engine/aead.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <kfe/config.h>
@@ -10,22 +9,13 @@
 #include "engine/openssl/evp.h"
 #include "engine/secret.h"
 
-static kfe_error expand(kfe_aead_key *key, const kfe_backend *backend,
-                        const struct kfe_crypto *crypto, unsigned suite, const uint8_t *raw)
-{
-    if (suite > 31 || (backend->suites >> suite & 1) == 0)
-        return kfe_fail(KFE_E_BACKEND, "backend %s does not do suite %u", backend->name, suite);
-    key->backend = backend;
-    return backend->key_init(key, crypto, suite, raw);
-}
-
 kfe_error kfe_aead_key_new(kfe_aead_key **out, const kfe_backend *backend,
                            const struct kfe_crypto *crypto, unsigned suite, const uint8_t *raw)
 {
     kfe_aead_key *key = kfe_secret_alloc(backend->key_size);
     if (key == NULL)
         return KFE_E_MEMORY;
-    kfe_error err = expand(key, backend, crypto, suite, raw);
+    kfe_error err = kfe_aead_key_expand(key, backend, crypto, suite, raw);
     if (err)
         kfe_secret_free(key);
     else
@@ -40,41 +30,6 @@ void kfe_aead_key_free(kfe_aead_key *key)
         key->backend->key_wipe(key);
     kfe_secret_free(key);
 }
-
-static void wipe_plain(kfe_aead_key *key, size_t size)
-{
-    kfe_wipe(key, size);
-    free(key);
-}
-
-kfe_error kfe_aead_key_new_plain(kfe_aead_key **out, const kfe_backend *backend,
-                                 const struct kfe_crypto *crypto, unsigned suite,
-                                 const uint8_t *raw)
-{
-    size_t size = ((size_t)backend->key_size + 63) / 64 * 64;
-    kfe_aead_key *key = aligned_alloc(64, size);
-    if (key == NULL)
-        return kfe_fail(KFE_E_MEMORY, "out of memory");
-    memset(key, 0, size);
-    kfe_error err = expand(key, backend, crypto, suite, raw);
-    if (err)
-        wipe_plain(key, size);
-    else
-        *out = key;
-    return err;
-}
-
-void kfe_aead_key_free_plain(kfe_aead_key *key)
-{
-    if (key == NULL)
-        return;
-    const kfe_backend *backend = key->backend;
-    if (backend->key_wipe != NULL)
-        backend->key_wipe(key);
-    wipe_plain(key, ((size_t)backend->key_size + 63) / 64 * 64);
-}
-
-/* ---- Batches of several backends ----------------------------------------------------------- */
 
 enum { PORTION = 64 }; /* the messages of one word of `failed` */
 

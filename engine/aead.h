@@ -6,6 +6,11 @@
 
 #include "engine/backend.h"
 
+/* Expands into `key`: zeroed memory of backend->key_size bytes, aligned to 64, which the caller
+ * wipes. */
+kfe_error kfe_aead_key_expand(kfe_aead_key *key, const kfe_backend *backend,
+                              const struct kfe_crypto *crypto, unsigned suite, const uint8_t *raw);
+
 /* A key in memory of the heap, aligned to 64: a forked child has it too. With `crypto` NULL,
  * OpenSSL is the process's own (kfe_crypto_shared()). */
 kfe_error kfe_aead_key_new_plain(kfe_aead_key **out, const kfe_backend *backend,

@@ -8,7 +8,14 @@
 
 #include "engine/aead.h"
 
-const kfe_backend *const kfe_all_backends[] = {&kfe_openssl_backend, NULL};
+const kfe_backend *const kfe_all_backends[] = {
+#ifdef __x86_64__
+    &kfe_vaes512_backend, &kfe_vaes256_backend, &kfe_aesni_backend,
+#endif
+#ifndef KFE_KERNELS_ALONE /* an OpenSSL provider cannot stand on OpenSSL */
+    &kfe_openssl_backend,
+#endif
+    NULL};
 
 enum { N_BACKENDS = sizeof(kfe_all_backends) / sizeof(*kfe_all_backends) };
 
@@ -31,7 +38,7 @@ static kfe_error judge(size_t i, const struct kfe_crypto *crypto, verdict *out)
 {
     static _Atomic verdict known[N_BACKENDS];
     const kfe_backend *backend = kfe_all_backends[i];
-    bool lasting = crypto == NULL || backend != &kfe_openssl_backend, good = false;
+    bool lasting = crypto == NULL || backend->from_state, good = false;
     *out = lasting ? atomic_load_explicit(&known[i], memory_order_relaxed) : UNKNOWN;
     if (*out != UNKNOWN)
         return KFE_OK;

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "engine/lock.h"
@@ -39,38 +38,6 @@ typedef struct {
 } arena;
 
 static _Atomic(arena *) the_arena;
-
-void kfe_wipe(void *secret, size_t len)
-{
-    if (len > 0)
-        explicit_bzero(secret, len);
-}
-
-bool kfe_equal_ct(const void *a, const void *b, size_t len)
-{
-    const volatile uint8_t *x = a, *y = b;
-    uint8_t differ = 0;
-    for (size_t i = 0; i < len; i++)
-        differ = (uint8_t)(differ | (x[i] ^ y[i]));
-    return differ == 0;
-}
-
-kfe_error kfe_random(void *out, size_t len)
-{
-    uint8_t *at = out;
-    for (size_t left = len; left > 0;) {
-        ssize_t got = getrandom(at, left, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            kfe_wipe(out, len);
-            return kfe_fail(KFE_E_RANDOM, "getrandom() failed: %s", strerror(errno));
-        }
-        at += got;
-        left -= (size_t)got;
-    }
-    return KFE_OK;
-}
 
 static bool bit(const uint64_t *map, unsigned i)
 {

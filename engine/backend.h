@@ -32,6 +32,7 @@ enum { KFE_A192GCM = 31 };
 typedef struct {
     kfe_gcm_prefix absorbed;
     const uint8_t *bytes;
+    uint32_t record; /* whose it is */
 } kfe_prefix;
 
 /* All keys of a batch belong to one backend. */

@@ -104,7 +104,7 @@ kfe_error kfe_engine_enter(kfe_job *j)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     kfe_work_begin(j->work, j->state);
     for (kfe_plan *plan = j->work->plans; plan != NULL; plan = plan->older)
-        plan->uses = 0;
+        plan->uses = plan->laid = 0;
     return KFE_OK;
 }
 
@@ -220,7 +220,7 @@ static void place(kfe_job *j, const kfe_plan *plan)
             j->backend = backend;
         }
         for (uint32_t i = 0; !group->skipped && i < group->n_tags; i++)
-            group->fields[i].next = kfe_work_places(work, ordinal_of(group, i), plan->uses);
+            group->fields[i].first = kfe_work_places(work, ordinal_of(group, i), plan->uses);
     }
 }
 

@@ -12,6 +12,7 @@ typedef struct {
     const kfe_plan *plan;
     kfe_item *item;
     uint32_t index;
+    size_t nth; /* of the plan's records */
     kfe_record *out;
     kfe_header *to; /* those of `out` that ordinals count */
     uint8_t **at;
@@ -111,20 +112,20 @@ static kfe_error place_row(laying *l, unsigned g, kfe_bytes *in, uint8_t **out)
 typedef struct {
     const kfe_aead_key *key;
     const kfe_gcm_prefix *prefix;
-    uint64_t nonce[2]; /* as kfe_nonce() makes it, for ordinal 0 */
+    uint64_t nonce[2]; /* as kfe_nonce_put() wants it */
     uint8_t *tag;
     kfe_aead_op *ops;
     uint8_t (*nonces)[16];
-    uint32_t *records, record;
+    size_t nth; /* record of the plan */
+    uint8_t *at;
 } common;
 
 /* The field's message, all filled in but its text. */
-static inline kfe_aead_op *next_message(common *c, kfe_field *f, uint64_t nonce_end)
+static inline kfe_aead_op *next_message(common *c, const kfe_field *f, uint64_t nonce_end)
 {
-    size_t i = f->next++;
+    size_t i = f->first + c->nth;
     kfe_aead_op *op = &c->ops[i];
     kfe_nonce_put(c->nonces[i], c->nonce, nonce_end);
-    c->records[i] = c->record;
     op->key = c->key;
     op->nonce = c->nonces[i];
     op->prefix = c->prefix;
@@ -133,6 +134,21 @@ static inline kfe_aead_op *next_message(common *c, kfe_field *f, uint64_t nonce_
     op->aad_len = f->d_len;
     c->tag += KFE_TAG_LEN;
     return op;
+}
+
+static inline void lay_field(common *c, const kfe_field *f, kfe_bytes *field, bool in_place)
+{
+    const uint8_t *in = field->data;
+    size_t len = field->len;
+    kfe_aead_op *op = next_message(c, f, f->nonce_end);
+    op->in = in;
+    op->len = (uint32_t)len;
+    op->out = (uint8_t *)(uintptr_t)in;
+    if (!in_place && in != NULL) {
+        op->out = c->at;
+        field->data = c->at;
+        c->at += len;
+    }
 }
 
 static kfe_error lay_row(laying *l, unsigned g, common *c)
@@ -169,24 +185,13 @@ static void lay_fields(const laying *l, const kfe_group *group, const common *al
     common c = *all; /* a copy that nothing can alias */
     const bool in_place = l->j->in_place;
     kfe_record *out = l->out;
-    kfe_header *to = l->to;
-    uint8_t *at = *l->at;
-    kfe_field *f = group->fields;
-    for (const kfe_field *end = f + group->n_fields; f < end; f++) {
-        kfe_bytes *field = (kfe_bytes *)(uintptr_t)kfe_view(out, to, f);
-        const uint8_t *in = field->data;
-        size_t len = field->len;
-        kfe_aead_op *op = next_message(&c, f, f->nonce_end);
-        op->in = in;
-        op->len = (uint32_t)len;
-        op->out = (uint8_t *)(uintptr_t)in;
-        if (!in_place && in != NULL) {
-            op->out = at;
-            field->data = at;
-            at += len;
-        }
-    }
-    *l->at = at;
+    char *to = (char *)l->to;
+    const kfe_field *f = group->fields, *end = f + group->n_fields;
+    for (const kfe_field *stop = f + group->n_in_record; f < stop; f++)
+        lay_field(&c, f, (kfe_bytes *)((char *)out + f->offset), in_place);
+    for (; f < end; f++)
+        lay_field(&c, f, (kfe_bytes *)(to + f->offset), in_place);
+    *l->at = c.at;
 }
 
 /* The counter ends the metadata, which are longer than 8 bytes. */
@@ -202,6 +207,7 @@ static kfe_error lay_group(laying *l, unsigned g, kfe_prefix *prefix)
     const kfe_aead_key *key = l->j->work->in_use[group->in_use].session->aead;
     const kfe_plan *plan = l->plan;
     prefix->bytes = l->p;
+    prefix->record = l->index;
     prefix->absorbed.len = l->p_len;
     if (key->backend->from_state) {
         memcpy(prefix->absorbed.ghash, *group->state, sizeof(*group->state));
@@ -212,8 +218,8 @@ static kfe_error lay_group(laying *l, unsigned g, kfe_prefix *prefix)
     common c = {.key = key, .prefix = &prefix->absorbed, .tag = meta + group->meta_len};
     c.ops = work->ops;
     c.nonces = work->nonce;
-    c.records = work->record;
-    c.record = l->index;
+    c.nth = l->nth;
+    c.at = *l->at;
     kfe_nonce_begin(c.nonce, counter_of(meta, group));
     if (group->env.record_scope)
         return lay_row(l, g, &c);
@@ -272,7 +278,7 @@ static void write_envelopes(laying *l, kfe_header *headers)
 kfe_error kfe_layout(const kfe_job *j, size_t index, kfe_bytes key, uint8_t **at)
 {
     kfe_item *item = &j->items[index];
-    const kfe_plan *plan = item->plan;
+    kfe_plan *plan = item->plan;
     kfe_record in = j->in[index]; /* `out` may be `in` */
     unsigned n_new = j->seal ? plan->n_groups : 0, n_gone = j->seal ? 0 : plan->n_groups;
     uint8_t *start = *at;
@@ -282,12 +288,16 @@ kfe_error kfe_layout(const kfe_job *j, size_t index, kfe_bytes key, uint8_t **at
     l.plan = plan;
     l.item = item;
     l.index = (uint32_t)index;
+    l.nth = plan->laid++;
     l.out = &j->out[index];
     l.to = headers + n_new;
     l.at = at;
     const kfe_header *from = in.headers + n_gone;
-    for (uint32_t i = 0, n = plan->n_headers; i < n; i++)
-        l.to[i] = (kfe_header){from[i].name, from[i].value, NULL, plan->status[i]};
+    for (uint32_t i = 0, n = plan->n_headers; i < n; i++) {
+        l.to[i] = plan->says[i];
+        l.to[i].name = from[i].name;
+        l.to[i].value = from[i].value;
+    }
     *l.out = (kfe_record){.topic = in.topic,
                           .partition = in.partition,
                           .key = key,

@@ -93,7 +93,7 @@ static void note_status(kfe_plan *plan)
             plan->value_status = status;
         for (uint32_t i = 0; i < group->env.n_headers; i++)
             if (kfe_covers_header(&group->env, i))
-                plan->status[i] = status;
+                plan->says[i].status = status;
     }
 }
 
@@ -191,12 +191,17 @@ static kfe_error open_key(const kfe_job *j, size_t index, uint8_t **at)
     return KFE_OK;
 }
 
+static size_t record_of(const kfe_aead_op *op)
+{
+    return ((const kfe_prefix *)op->prefix)->record;
+}
+
 static void mark_forged(const kfe_job *j)
 {
     const kfe_work *w = j->work;
     for (size_t at = 0; at < (w->n + 63) / 64; at++)
         for (uint64_t bits = w->failed[at]; bits != 0; bits &= bits - 1) {
-            size_t i = w->record[at * 64 + (size_t)__builtin_ctzll(bits)];
+            size_t i = record_of(&w->ops[at * 64 + (size_t)__builtin_ctzll(bits)]);
             if (j->items[i].plan != NULL)
                 kfe_job_fail(j, i, kfe_fail(KFE_E_AUTH, "record refused: a tag does not verify"));
         }

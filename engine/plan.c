@@ -24,8 +24,8 @@ kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip)
     kfe_bytes *names = kfe_work_keep(work, n * sizeof(*names));
     bool *has = kfe_work_keep(work, n * sizeof(*has));
     size_t *most = kfe_work_keep(work, n * sizeof(*most));
-    kfe_field_status *status = kfe_work_keep(work, n * sizeof(*status));
-    if (plan == NULL || names == NULL || has == NULL || most == NULL || status == NULL)
+    kfe_header *says = kfe_work_keep(work, n * sizeof(*says));
+    if (plan == NULL || names == NULL || has == NULL || most == NULL || says == NULL)
         return NULL;
     plan->topic = keep(work, in->topic, &good);
     plan->has_key = in->key.data != NULL;
@@ -36,7 +36,7 @@ kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip)
     plan->names = names;
     plan->has = has;
     plan->most = most;
-    plan->status = status;
+    plan->says = says;
     for (uint32_t i = 0; i < n; i++) {
         names[i] = keep(work, plan->headers[i].name, &good);
         has[i] = plan->headers[i].value.data != NULL;
@@ -101,6 +101,7 @@ static kfe_error list_group(const kfe_plan *plan, kfe_work *work, kfe_group *gro
         add(group, KFE_ORD_KEY, KFE_D_KEY);
     if (e->value != KFE_VALUE_UNCOVERED)
         add(group, KFE_ORD_VALUE, KFE_D_VALUE);
+    group->n_in_record = group->n_fields;
     for (uint32_t i = 0; i < e->n_headers; i++)
         if (kfe_covers_header(e, i))
             add(group, (uint16_t)(KFE_ORD_HEADER + i),
@@ -126,8 +127,7 @@ static kfe_error bind_fields(kfe_group *group, kfe_work *work)
     if (group->n_fields == 0)
         group->fields[0] = (kfe_field){.ordinal = KFE_ORD_EMPTY,
                                        .kind = KFE_D_EMPTY,
-                                       .nonce_end = kfe_nonce_end(KFE_ORD_EMPTY),
-                                       .next = group->fields[0].next};
+                                       .nonce_end = kfe_nonce_end(KFE_ORD_EMPTY)};
     for (uint32_t i = 0; i < group->n_tags; i++) {
         kfe_field *f = &group->fields[i];
         uint8_t *d = kfe_work_keep(work, KFE_D_MAX_FIELD + f->name.len);

@@ -21,16 +21,17 @@ typedef struct {
     uint64_t nonce_end;
     const uint8_t *d; /* field scope: its own AAD */
     uint32_t d_len;
-    size_t next;    /* where the next record's message goes in the batch */
+    size_t first;   /* where the call's first record has its message in the batch */
     kfe_bytes name; /* of a header */
 } kfe_field;
 
 typedef struct {
-    kfe_envelope env;  /* of the first record; counter and tags are each record's own */
-    kfe_key_ref ref;   /* sealing: the key that was chosen */
-    size_t in_use;     /* index of its session in the work */
-    kfe_field *fields; /* in the order of the format: key, value, headers */
-    uint32_t n_fields; /* 0: its one tag is over nothing */
+    kfe_envelope env;     /* of the first record; counter and tags are each record's own */
+    kfe_key_ref ref;      /* sealing: the key that was chosen */
+    size_t in_use;        /* index of its session in the work */
+    kfe_field *fields;    /* in the order of the format: key, value, headers */
+    uint32_t n_in_record; /* fields that are no headers: they come first */
+    uint32_t n_fields;    /* 0: its one tag is over nothing */
     uint32_t n_tags;
     bool skipped;         /* partial opening: its key is not at hand */
     uint32_t meta_at;     /* where its metadata stand in the plan's P */
@@ -41,6 +42,7 @@ typedef struct {
 typedef struct kfe_plan {
     struct kfe_plan *older;
     size_t uses; /* records of this call */
+    size_t laid; /* of these, laid out */
     bool bound;
     bool listed; /* its topic is listed in encryption.unencrypted.topics */
     bool once;   /* more than the form decided: fits the one record */
@@ -70,7 +72,8 @@ typedef struct kfe_plan {
     bool p_own;       /* each record needs bytes of its own */
 
     /* Opening: what becomes of the fields. */
-    kfe_field_status key_status, value_status, *status;
+    kfe_field_status key_status, value_status;
+    kfe_header *says; /* each header's status, without name and value */
 } kfe_plan;
 
 /* A record of the call. */

@@ -15,11 +15,9 @@ static void free_batch(kfe_work *w)
 {
     free(w->ops);
     free(w->nonce);
-    free(w->record);
     free(w->failed);
     w->ops = NULL;
     w->nonce = NULL;
-    w->record = NULL;
     w->failed = NULL;
     w->room = 0;
 }
@@ -183,9 +181,8 @@ static kfe_error make_room(kfe_work *w, size_t n)
     n = (n + 63) & ~(size_t)63;
     w->ops = aligned_alloc(64, n * sizeof(*w->ops));
     w->nonce = aligned_alloc(64, n * sizeof(*w->nonce));
-    w->record = calloc(n, sizeof(*w->record));
     w->failed = calloc(n / 64, sizeof(*w->failed));
-    if (w->ops == NULL || w->nonce == NULL || w->record == NULL || w->failed == NULL) {
+    if (w->ops == NULL || w->nonce == NULL || w->failed == NULL) {
         free_batch(w);
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     }

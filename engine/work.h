@@ -38,7 +38,6 @@ typedef struct {
     size_t n, room; /* messages */
     kfe_aead_op *ops;
     uint8_t (*nonce)[16];
-    uint32_t *record; /* of message i */
     uint64_t *failed;
     uint32_t class_at[KFE_CLASSES];
     unsigned class_end;     /* classes in use */

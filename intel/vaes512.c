@@ -3,4 +3,5 @@
 
 #include "intel/backend.inc"
 
-const kfe_backend kfe_vaes512_backend = GCM_BACKEND("vaes512", kfe_intel_has_vaes512);
+const kfe_backend kfe_vaes512_backend =
+    GCM_BACKEND("vaes512", kfe_intel_has_vaes512, "AVX-512 (F, BW, DQ, VL), VAES and VPCLMULQDQ");

@@ -212,6 +212,8 @@ void kfe_openssl_prefix_tag(const kfe_aead_op *op, uint8_t tag[16])
     kfe_ghash(h, lengths, whole, 1);
     for (int i = 0; i < 16; i++)
         tag[i] = (uint8_t)(tag[i] ^ differ[i] ^ lengths[i]);
+    kfe_wipe(differ, sizeof(differ)); /* both tell H */
+    kfe_wipe(lengths, sizeof(lengths));
 }
 
 static kfe_error seal(const kfe_aead_batch *batch)

@@ -63,6 +63,8 @@ static void picking_by_name(void **state)
         const kfe_backend *b = kfe_all_backends[i];
         const kfe_backend *got = picked(b->name, b->usable() ? KFE_OK : KFE_E_BACKEND);
         assert_true(got == NULL || got == b);
+        if (got == NULL && b->needs != NULL)
+            assert_non_null(strstr(kfe_error_detail(), b->needs));
     }
     picked("portable", KFE_E_BACKEND);
     picked("", KFE_E_BACKEND);

@@ -4,7 +4,7 @@
  */
 #include "tests/unit/gcm_rig.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/aead.h"
@@ -178,6 +178,30 @@ static void records_of_two_suites(void **state)
     other.suites = kfe_openssl_backend.suites;
 }
 
+/* Who asks for certain OpenSSL algorithms gets them, and no kernel. */
+static void a_query_is_for_openssl(void **state)
+{
+    (void)state;
+    const kit_key key = {.name = "k", .version = 1, .key = {1, 2, 3}};
+    kfe_config *c = config(kit_keystore("keys.json", &key, 1), "A256GCM");
+    kfe_engine *engine = NULL;
+    kit_set(c, "encryption.openssl.propquery", "provider=default");
+    const char *forced = getenv("KFE_BACKEND");
+    char *kept = forced != NULL ? strdup(forced) : NULL;
+    assert_int_equal(setenv("KFE_BACKEND", "none-such", 1), 0);
+    assert_int_equal(kfe_engine_new(&engine, c), KFE_OK);
+    assert_string_equal(kfe_engine_backend(engine), "openssl");
+    kfe_engine_free(engine);
+    assert_int_equal(kept != NULL ? setenv("KFE_BACKEND", kept, 1) : unsetenv("KFE_BACKEND"), 0);
+    free(kept);
+    kit_set(c, "encryption.backend", "vaes512");
+    assert_int_equal(kfe_engine_new(&engine, c), KFE_E_CONFIG);
+    kit_set(c, "encryption.backend", "openssl");
+    assert_int_equal(kfe_engine_new(&engine, c), KFE_OK);
+    kfe_engine_free(engine);
+    kfe_config_free(c);
+}
+
 /* ---- Known answers --------------------------------------------------------------------------- */
 
 static bool trusted(void)
@@ -318,6 +342,7 @@ int main(void)
         cmocka_unit_test(each_message_gets_its_own),
         cmocka_unit_test(one_that_fails_leaves_nothing),
         cmocka_unit_test(records_of_two_suites),
+        cmocka_unit_test(a_query_is_for_openssl),
         cmocka_unit_test(what_is_wrong_is_not_trusted),
         cmocka_unit_test(pieces_are_asked_for_too),
     };

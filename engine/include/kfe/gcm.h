@@ -31,7 +31,8 @@ KFE_API void kfe_gcm_key_free(kfe_gcm_key *key); /* wipes; NULL is fine */
 /* The backend of a key: "vaes512", ... Static storage. */
 KFE_API const char *kfe_gcm_key_backend(const kfe_gcm_key *key);
 
-/* The GHASH state after the first `len` bytes of an AAD that many messages begin with. */
+/* The GHASH state after the first `len` bytes of an AAD that many messages begin with. Who has it
+ * and the AAD can forge under the key: as secret as the key. */
 typedef struct {
     uint8_t ghash[16];
     uint64_t len;

@@ -149,6 +149,12 @@ static inline vec v_put(vec a, size_t at, __m128i lane)
     return v_put_last(a, lane);
 }
 
+static inline vec v_up(vec a, size_t n)
+{
+    (void)n;
+    return a;
+}
+
 static inline __m128i v_fold(vec a)
 {
     return a;
@@ -168,11 +174,17 @@ static inline void v_scatter_part(uint8_t *const to[LANES], size_t at, vec a,
 
 static inline vec v_part_load(const void *from, size_t len)
 {
+    if (len == 16)
+        return v_load(from);
     return part_load(from, len);
 }
 
 static inline void v_part_store(void *to, vec a, size_t len)
 {
+    if (len == 16) {
+        v_store(to, a);
+        return;
+    }
     part_store(to, a, len);
 }
 

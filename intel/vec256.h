@@ -151,6 +151,11 @@ static inline vec v_put(vec a, size_t at, __m128i lane)
     return at == 0 ? _mm256_inserti128_si256(a, lane, 0) : v_put_last(a, lane);
 }
 
+static inline vec v_up(vec a, size_t n)
+{
+    return n == 0 ? a : _mm256_permute2x128_si256(a, a, 0x08);
+}
+
 static inline __m128i v_fold(vec a)
 {
     return _mm_xor_si128(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
@@ -175,6 +180,8 @@ static inline void v_scatter_part(uint8_t *const to[LANES], size_t at, vec a,
 
 static inline vec v_part_load(const void *from, size_t len)
 {
+    if (len == 32)
+        return v_load(from);
     if (len < 16)
         return v_first(part_load(from, len));
     __m128i low = _mm_loadu_si128(from);
@@ -183,6 +190,10 @@ static inline vec v_part_load(const void *from, size_t len)
 
 static inline void v_part_store(void *to, vec a, size_t len)
 {
+    if (len == 32) {
+        v_store(to, a);
+        return;
+    }
     if (len < 16) {
         part_store(to, v_lane(a, 0), len);
         return;

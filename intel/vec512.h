@@ -179,6 +179,12 @@ static inline vec v_put_last(vec a, __m128i lane)
     return _mm512_inserti32x4(a, lane, 3);
 }
 
+/* Lanes moved up by `n`, 0 to LANES - 1, with zeros below. */
+static inline vec v_up(vec a, size_t n)
+{
+    return _mm512_maskz_expand_epi64((__mmask8)(0xffu << (2 * n)), a);
+}
+
 /* All lanes xored. */
 static inline __m128i v_fold(vec a)
 {

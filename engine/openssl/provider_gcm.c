@@ -93,25 +93,32 @@ static int set_iv(kfe_gcm_ctx *ctx, const uint8_t *iv, size_t len)
     return 1;
 }
 
+/* Many programs give the same key with every message. Whether it is the same is no secret. */
+static kfe_error expand(kfe_gcm_ctx *ctx, const uint8_t *raw)
+{
+    kfe_aead_key *key = kfe_gcm_ctx_key(ctx);
+    if (ctx->has_key && kfe_equal_ct(raw, ctx->raw, ctx->key_len))
+        return KFE_OK;
+    if (ctx->has_key)
+        kfe_wipe(key, ctx->provider->backend->key_size);
+    memcpy(ctx->raw, raw, ctx->key_len);
+    kfe_error err = kfe_aead_key_expand(key, ctx->provider->backend, NULL, ctx->suite, ctx->raw);
+    ctx->has_key = err == KFE_OK;
+    return err;
+}
+
 static int set_key(kfe_gcm_ctx *ctx, const uint8_t *raw, size_t len)
 {
-    const kfe_backend *backend = ctx->provider->backend;
-    kfe_aead_key *key = kfe_gcm_ctx_key(ctx);
     if (len != ctx->key_len)
         return KFE_RAISE(ctx->provider, PROV_R_INVALID_KEY_LENGTH);
-    uint8_t whole[32] = {0};
-    memcpy(whole, raw, len);
-    if (ctx->has_key)
-        kfe_wipe(key, backend->key_size);
-    ctx->has_key = kfe_aead_key_expand(key, backend, NULL, ctx->suite, whole) == KFE_OK;
-    kfe_wipe(whole, sizeof(whole));
     ctx->records = 0;
     /* OpenSSL goes on with a text that no key opens. */
     if (ctx->iv_state == KFE_IV_BEGUN)
         ctx->iv_state = KFE_IV_SPENT;
-    return ctx->has_key ? 1
-                        : kfe_provider_raise(ctx->provider, __FILE__, __LINE__,
-                                             PROV_R_CIPHER_OPERATION_FAILED, kfe_error_detail());
+    return expand(ctx, raw) == KFE_OK
+               ? 1
+               : kfe_provider_raise(ctx->provider, __FILE__, __LINE__,
+                                    PROV_R_CIPHER_OPERATION_FAILED, kfe_error_detail());
 }
 
 static int seal_init(void *arg, const uint8_t *key, size_t key_len, const uint8_t *iv,

@@ -34,6 +34,7 @@ typedef struct {
     uint8_t tag_len, tag[KFE_GCM_TAG], tls_aad[KFE_TLS_AAD];
     size_t tls_pad;
     uint64_t records; /* of TLS, sealed under this key */
+    uint8_t raw[32];  /* the key, once `has_key`; zeros behind a short one */
     uint8_t iv[KFE_GCM_IV_MAX];
     kfe_stream message;
 } kfe_gcm_ctx;

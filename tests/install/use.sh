@@ -28,6 +28,13 @@ for name in kfe kfe-pkcs11 kfe-kafka; do
     readelf -lW "$lib" | grep -q GNU_RELRO || fail "$lib: no RELRO"
     readelf -lW "$lib" | grep 'GNU_STACK' | grep -q 'RWE' && fail "$lib: executable stack"
 done
+module=$libdir/ossl-modules/kfe.so
+[ -f "$module" ] || fail "$module is not there"
+! readelf -d "$module" | grep -E 'RUNPATH|RPATH' || fail "$module looks for libraries"
+if command -v openssl >/dev/null; then
+    loads=$(openssl list -providers -provider-path "${module%/*}" -provider kfe 2>&1) ||
+        grep -q 'no kernel' <<<"$loads" || fail "OpenSSL does not load kfe.so: $loads"
+fi
 for header in kfe config error gcm keys record kafka pkcs11; do
     printf '#include <kfe/%s.h>\n' "$header" |
         "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I "$prefix/include" -x c - ||

@@ -56,3 +56,9 @@ configure
 run 0 env OPENSSL_CONF="$dir/openssl.cnf" openssl list -providers
 has out 'name: kfe'
 has out 'name: OpenSSL Default Provider'
+
+echo '-- where it refuses, a program that is configured for it goes on with what OpenSSL has'
+run 0 env OPENSSL_CONF="$dir/openssl.cnf" KFE_BACKEND=openssl openssl list -providers
+has out 'name: OpenSSL Default Provider'
+! grep -q 'name: kfe' out || fail 'it does not refuse'
+run 0 env OPENSSL_CONF="$dir/openssl.cnf" KFE_BACKEND=openssl openssl speed -evp aes-256-gcm -seconds 1 -bytes 64

@@ -19,6 +19,7 @@ enum { ROUNDS = 10000, CALLS = 40, ROOM = 300 };
 typedef struct {
     EVP_CIPHER_CTX *ctx[SIDES];
     size_t key_len;
+    uint8_t key[32]; /* the last one */
     bool has_iv, begun, sealing, spent;
     char log[CALLS * 24];
 } pair;
@@ -158,6 +159,12 @@ static void one_init(pair *p, arguments *in)
     in->a = (int)kit_below(2);
     in->b = kit_below(2) || (in->a && p->begun);
     in->c = (int)kit_below(3) - 1;
+    if (in->a && kit_below(4) > 0) /* often the same, or nearly */
+        memcpy(in->key, p->key, sizeof(in->key));
+    if (in->a && kit_below(4) == 0)
+        in->key[kit_below((uint32_t)p->key_len)] ^= (uint8_t)(1u << kit_below(8));
+    if (in->a)
+        memcpy(p->key, in->key, sizeof(in->key));
     both(p, "init", init, in, out);
     p->sealing = in->c == -1 ? p->sealing : in->c == 1;
     if (in->b) {

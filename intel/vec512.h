@@ -13,7 +13,7 @@
 typedef __m512i vec;
 enum { LANES = 4, VEC_REGISTERS = 32 };
 
-/* Memory sanitizers do not follow vpternlog, so that their build does without. */
+/* Memory sanitizers do not follow vpternlog and vpexpand, so that their build does without. */
 #ifdef KFE_NO_TERNARY
 #define V_XOR3(a, b, c) _mm512_xor_si512(_mm512_xor_si512(a, b), c)
 #else
@@ -182,7 +182,13 @@ static inline vec v_put_last(vec a, __m128i lane)
 /* Lanes moved up by `n`, 0 to LANES - 1, with zeros below. */
 static inline vec v_up(vec a, size_t n)
 {
+#ifdef KFE_NO_TERNARY
+    uint8_t room[2 * sizeof(vec)] = {0};
+    v_store(room + sizeof(vec), a);
+    return v_load(room + sizeof(vec) - 16 * n);
+#else
     return _mm512_maskz_expand_epi64((__mmask8)(0xffu << (2 * n)), a);
+#endif
 }
 
 /* All lanes xored. */

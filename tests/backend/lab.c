@@ -7,6 +7,7 @@
 
 const kfe_backend *lab_backend;
 const unsigned lab_suites[LAB_SUITES] = {KFE_A256GCM, KFE_A128GCM, KFE_C20P1305, KFE_A192GCM};
+bool lab_public;
 static kfe_crypto *crypto;
 
 static void end_skipped(const char *name, const char *why)
@@ -55,12 +56,33 @@ unsigned lab_some_suite(void)
     }
 }
 
-static void random_bytes(uint8_t *out, size_t len)
+unsigned lab_some_gcm(void)
 {
+    for (;;) {
+        unsigned suite = lab_some_suite();
+        if (suite != KFE_C20P1305)
+            return suite;
+    }
+}
+
+size_t lab_cases(size_t usual)
+{
+    const char *given = getenv("KFE_CASES");
+    return given != NULL ? strtoull(given, NULL, 10) : usual;
+}
+
+void lab_bytes(void *out, size_t len)
+{
+    uint8_t *to = out;
     for (size_t i = 0; i < len; i += 8) {
         uint64_t word = kit_random();
-        memcpy(out + i, &word, len - i < 8 ? len - i : 8);
+        memcpy(to + i, &word, len - i < 8 ? len - i : 8);
     }
+}
+
+static size_t key_len(unsigned suite)
+{
+    return suite == KFE_A128GCM ? 16 : suite == KFE_A192GCM ? 24 : 32;
 }
 
 void lab_key_init(lab_key *key, unsigned suite, const uint8_t bytes[32])
@@ -69,15 +91,27 @@ void lab_key_init(lab_key *key, unsigned suite, const uint8_t bytes[32])
     if (bytes != NULL)
         memcpy(key->bytes, bytes, 32);
     else
-        random_bytes(key->bytes, 32);
+        lab_bytes(key->bytes, 32);
     if (kfe_aead_key_new(&key->key, lab_backend, crypto, suite, key->bytes) != KFE_OK)
         fail_msg("key_new, suite %u: %s", suite, kfe_error_detail());
     assert_ptr_equal(key->key->backend, lab_backend);
 }
 
+void lab_key_on(lab_key *key, unsigned suite, const char *backend)
+{
+    *key = (lab_key){.suite = suite, .is_public = true};
+    lab_bytes(key->bytes, 32);
+    if (kfe_gcm_key_new(&key->key, key->bytes, key_len(suite), backend) != KFE_OK)
+        fail_msg("kfe_gcm_key_new, suite %u: %s", suite, kfe_error_detail());
+    assert_string_equal(kfe_gcm_key_backend(key->key), backend);
+}
+
 void lab_key_wipe(lab_key *key)
 {
-    kfe_aead_key_free(key->key);
+    if (key->is_public)
+        kfe_gcm_key_free(key->key);
+    else
+        kfe_aead_key_free(key->key);
     memset(key, 0, sizeof(*key));
 }
 
@@ -101,9 +135,9 @@ void lab_random(lab_message *m, const lab_key *key, const uint32_t lens[3])
 {
     lab_room(m, lens[0], lens[1], lens[2]);
     m->key = key;
-    random_bytes(m->nonce, sizeof(m->nonce));
-    random_bytes(m->aad, (size_t)m->prefix_len + m->aad_len);
-    random_bytes(m->plain, m->len);
+    lab_bytes(m->nonce, sizeof(m->nonce));
+    lab_bytes(m->aad, (size_t)m->prefix_len + m->aad_len);
+    lab_bytes(m->plain, m->len);
     lab_oracle(m);
 }
 

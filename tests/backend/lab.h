@@ -3,9 +3,8 @@
 #define TESTS_BACKEND_LAB_H
 
 /* The backend under test, messages with what must come of them, and a bench that runs them as one
- * batch: every buffer and every array of the batch lies in a cell of its own between pages that
- * cannot be touched, at its start, at its end or somewhere within, and what lies beside it is
- * looked at afterwards. */
+ * batch, with every buffer and every array in a cell of its own between pages that cannot be
+ * touched (cells.h). */
 
 #include "tests/support/kit.h"
 
@@ -17,7 +16,7 @@
 
 enum {
     LAB_SUITES = 4,
-    LAB_BATCH_MAX = 200,
+    LAB_BATCH_MAX = 1024,
     LAB_LEN_MAX = 70000,
     LAB_PREFIX_MAX = 128, /* of random messages */
     LAB_AAD_MAX = 96,
@@ -25,6 +24,7 @@ enum {
 
 extern const kfe_backend *lab_backend;
 extern const unsigned lab_suites[LAB_SUITES]; /* all there are */
+extern bool lab_public; /* messages go in by <kfe/gcm.h>; false: by the backend's own functions */
 
 /* Takes the backend's name from argv[1] and seeds the kit. Ends the program with 77, saying why,
  * where that backend is not in this build or cannot run on this CPU; with 1 for a wrong use. */
@@ -33,6 +33,12 @@ void lab_end(void);
 
 bool lab_does(unsigned suite); /* the backend, that suite */
 unsigned lab_some_suite(void); /* one of those, by chance */
+unsigned lab_some_gcm(void);   /* one of AES-GCM's */
+
+/* KFE_CASES, or how many there are without it: what a campaign raises. */
+size_t lab_cases(size_t usual);
+
+void lab_bytes(void *out, size_t len); /* random ones */
 
 /* ---- Keys and messages ---------------------------------------------------------------------- */
 
@@ -40,9 +46,12 @@ typedef struct {
     unsigned suite;
     uint8_t bytes[32];
     kfe_aead_key *key;
+    bool is_public; /* made by <kfe/gcm.h> */
 } lab_key;
 
 void lab_key_init(lab_key *key, unsigned suite, const uint8_t bytes[32]); /* NULL: random */
+/* A random one on another backend, by <kfe/gcm.h>. */
+void lab_key_on(lab_key *key, unsigned suite, const char *backend);
 void lab_key_wipe(lab_key *key);
 
 /* `aad` has the prefix's bytes, then the rest: prefix_len + aad_len in all. One block of the heap
@@ -72,6 +81,10 @@ void lab_flip_again(lab_message *m, lab_flip flip);
 /* AES-GCM or ChaCha20-Poly1305 by EVP in the plainest way: fills `sealed` and `tag`. */
 void lab_oracle(lab_message *m);
 
+/* The parts of AES-GCM: a block of AES by EVP; GHASH, bit by bit as SP 800-38D writes it. */
+void lab_oracle_block(const lab_key *key, const uint8_t in[16], uint8_t out[16]);
+void lab_oracle_ghash(const lab_key *key, uint8_t state[16], const uint8_t *data, size_t blocks);
+
 /* ---- The bench: one per thread -------------------------------------------------------------- */
 
 typedef struct lab_bench lab_bench;
@@ -86,5 +99,15 @@ const char *lab_open(lab_bench *bench, const lab_message *m, size_t n);
 
 /* Both, on the test's own thread: a fault fails the test. */
 void lab_both(lab_bench *bench, const lab_message *m, size_t n);
+
+/* Buffers for one call of another kind; `out` is `in` when that is asked for. Until the next. */
+typedef struct {
+    uint8_t *in, *out;
+    size_t len;
+} lab_piece;
+lab_piece lab_piece_new(lab_bench *bench, const uint8_t *bytes, size_t len, bool in_place);
+/* NULL when `out` holds those bytes, and `in` and all beside them is as it was. */
+const char *lab_piece_wrong(const lab_bench *bench, const lab_piece *piece, const uint8_t *in,
+                            const uint8_t *out);
 
 #endif

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Is the backend the same cipher as OpenSSL, asked directly? Every length up to 600, every length
- * of AAD and prefix, every size of batch, and random batches of 20,000 messages in all; KFE_CASES
- * sets another number. A campaign:
+/* Is the backend the same cipher as OpenSSL, asked directly? Every length up to 8,192, every length
+ * of AAD and prefix, all pairs of a short text and a short AAD, every size of batch, and random
+ * batches of 20,000 messages in all. A campaign takes every length with every length of AAD, and
+ * another number of random ones:
  *
- *     KFE_CASES=1000000 build/release/bin/test_backend_differential BACKEND */
+ *     KFE_WHOLE=1 KFE_CASES=1000000 build/release/bin/test_backend_differential BACKEND */
 #include "tests/backend/lab.h"
 
 #include <stdlib.h>
 
-enum { KEYS = 12, EVERY_LEN = 600, BATCH = 64 };
+enum { KEYS = 80, EVERY_LEN = 8192, BATCH = LAB_BATCH_MAX };
 
 static lab_bench *bench;
 static lab_key keys[KEYS];
@@ -38,23 +39,24 @@ static void flush(void)
 static void add(const lab_key *key, const uint32_t lens[3])
 {
     lab_random(&batch[n++], key, lens);
-    if (n == BATCH)
+    if (n == 64 || kit_below(8) == 0)
         flush();
 }
 
 static void each_suite(void (*run)(const lab_key *key))
 {
     for (int i = 0; i < LAB_SUITES; i++) {
-        unsigned suite = lab_suites[i];
-        if (!lab_does(suite))
+        if (!lab_does(lab_suites[i]))
             continue;
         lab_key key;
-        lab_key_init(&key, suite, NULL);
+        lab_key_init(&key, lab_suites[i], NULL);
         run(&key);
         flush();
         lab_key_wipe(&key);
     }
 }
+
+/* ---- Lengths --------------------------------------------------------------------------------- */
 
 static void lengths_of(const lab_key *key)
 {
@@ -62,8 +64,6 @@ static void lengths_of(const lab_key *key)
         const uint32_t lens[3] = {16 * kit_below(LAB_PREFIX_MAX / 16 + 1),
                                   kit_below(LAB_AAD_MAX + 1), len};
         add(key, lens);
-        if (kit_below(3) == 0)
-            flush();
     }
 }
 
@@ -79,9 +79,11 @@ static void aad_lengths_of(const lab_key *key)
         for (uint32_t aad = 0; aad <= LAB_AAD_MAX; aad++) {
             const uint32_t lens[3] = {prefix, aad, kit_below(80)};
             add(key, lens);
-            if (kit_below(4) == 0)
-                flush();
         }
+    for (uint32_t aad = 0; aad <= 2200; aad++) {
+        const uint32_t lens[3] = {16 * kit_below(LAB_PREFIX_MAX / 16 + 1), aad, kit_below(200)};
+        add(key, lens);
+    }
 }
 
 static void every_length_of_aad(void **state)
@@ -90,11 +92,29 @@ static void every_length_of_aad(void **state)
     each_suite(aad_lengths_of);
 }
 
+static void pairs_of(const lab_key *key)
+{
+    uint32_t longest = getenv("KFE_WHOLE") != NULL ? EVERY_LEN : 300;
+    for (uint32_t aad = 0; aad <= LAB_AAD_MAX; aad++)
+        for (uint32_t len = 0; len <= longest; len++) {
+            const uint32_t lens[3] = {16 * kit_below(3), aad, len};
+            add(key, lens);
+        }
+}
+
+static void every_pair_of_lengths(void **state)
+{
+    (void)state;
+    each_suite(pairs_of);
+}
+
+/* ---- Batches --------------------------------------------------------------------------------- */
+
 /* Mostly short, like fields; at times long. */
 static uint32_t some_len(void)
 {
-    static const uint32_t most[] = {17, 65, 65, 257, 257, 601, 4200, 4200};
-    if (kit_below(100) == 0)
+    static const uint32_t most[] = {17, 65, 65, 257, 257, 601, 1100, 4200};
+    if (kit_below(200) == 0)
         return kit_below(LAB_LEN_MAX + 1);
     return kit_below(most[kit_below(8)]);
 }
@@ -103,10 +123,12 @@ static uint32_t some_len(void)
  * before. */
 static void random_batch(size_t size)
 {
+    static const uint32_t in_use[] = {1, 1, 2, 4, 16, 64, KEYS};
+    uint32_t used = in_use[kit_below(7)], first = kit_below(KEYS - used + 1);
     while (n < size) {
         lab_message *m = &batch[n];
         bool goes_on = n > 0 && kit_below(2);
-        const lab_key *key = goes_on ? m[-1].key : &keys[kit_below(KEYS)];
+        const lab_key *key = goes_on ? m[-1].key : &keys[first + kit_below(used)];
         const uint32_t lens[3] = {goes_on ? m[-1].prefix_len
                                           : 16 * kit_below(LAB_PREFIX_MAX / 16 + 1),
                                   kit_below(LAB_AAD_MAX + 1), some_len()};
@@ -123,20 +145,22 @@ static void every_size_of_batch(void **state)
 {
     (void)state;
     make_keys();
-    for (size_t size = 1; size <= BATCH; size++)
+    for (size_t size = 1; size <= 70; size++)
         random_batch(size);
+    for (size_t size = 71; size < BATCH; size += 1 + kit_below(200))
+        random_batch(size);
+    random_batch(BATCH);
     drop_keys();
 }
 
 static void random_batches(void **state)
 {
     (void)state;
-    const char *given = getenv("KFE_CASES");
-    size_t wanted = given != NULL ? strtoull(given, NULL, 10) : 20000, done = 0;
+    size_t wanted = lab_cases(20000), done = 0;
     while (done < wanted) {
         make_keys();
-        for (int i = 0; i < 20; i++) {
-            size_t size = 1 + kit_below(BATCH);
+        for (int i = 0; i < 40; i++) {
+            size_t size = 1 + kit_below(kit_below(20) != 0 ? 64 : BATCH);
             random_batch(size);
             done += size;
         }
@@ -150,9 +174,8 @@ int main(int argc, char **argv)
     lab_begin(argc, argv);
     bench = lab_bench_new(kit_random());
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_length),
-        cmocka_unit_test(every_length_of_aad),
-        cmocka_unit_test(every_size_of_batch),
+        cmocka_unit_test(every_length),          cmocka_unit_test(every_length_of_aad),
+        cmocka_unit_test(every_pair_of_lengths), cmocka_unit_test(every_size_of_batch),
         cmocka_unit_test(random_batches),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,18 +2,18 @@
 /* Is one forged message among many refused, whatever was changed, and nothing else? */
 #include "tests/backend/lab.h"
 
-enum { KEYS = 6 };
+enum { KEYS = 6, BATCH = 200 };
 
 static lab_bench *bench;
 static lab_key keys[KEYS];
-static lab_message batch[LAB_BATCH_MAX];
+static lab_message batch[BATCH];
 
 static int set_up(void **state)
 {
     (void)state;
     for (int i = 0; i < KEYS; i++)
         lab_key_init(&keys[i], lab_some_suite(), NULL);
-    for (size_t i = 0; i < LAB_BATCH_MAX; i++) {
+    for (size_t i = 0; i < BATCH; i++) {
         const uint32_t lens[3] = {16 * kit_below(5), kit_below(40),
                                   kit_below(4) ? kit_below(50) : kit_below(700)};
         lab_random(&batch[i], &keys[kit_below(KEYS)], lens);
@@ -24,7 +24,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < LAB_BATCH_MAX; i++)
+    for (size_t i = 0; i < BATCH; i++)
         lab_drop(&batch[i]);
     for (int i = 0; i < KEYS; i++)
         lab_key_wipe(&keys[i]);
@@ -53,11 +53,34 @@ static void one_in_every_place(void **state)
             one_forged_at(place, n);
 }
 
+/* Messages that are worked on side by side, one in each lane: a verdict must not go to a neighbour,
+ * nor the wiping of a text. */
+static void one_in_every_place_of_a_class(void **state)
+{
+    (void)state;
+    static const uint32_t shapes[][3] = {{0, 0, 0},    {48, 12, 5},   {0, 32, 16},  {16, 32, 30},
+                                         {0, 20, 100}, {32, 30, 300}, {0, 13, 1024}};
+    static const size_t sizes[] = {4, 9, 16, 37, 66};
+    for (size_t shape = 0; shape < 7; shape++) {
+        lab_message alike[66];
+        for (size_t i = 0; i < 66; i++)
+            lab_random(&alike[i], &keys[0], shapes[shape]);
+        for (size_t i = 0; i < 5; i++)
+            for (size_t place = 0; place < sizes[i]; place++) {
+                lab_flip flip = lab_forge(&alike[place]);
+                must_open(alike, sizes[i]);
+                lab_flip_again(&alike[place], flip);
+            }
+        for (size_t i = 0; i < 66; i++)
+            lab_drop(&alike[i]);
+    }
+}
+
 /* The mask has more than one word. */
 static void one_in_a_larger_batch(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {65, 127, 128, 129, LAB_BATCH_MAX};
+    static const size_t sizes[] = {65, 127, 128, 129, BATCH};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
         for (size_t place = 0; place < sizes[i]; place++)
             one_forged_at(place, sizes[i]);
@@ -67,9 +90,9 @@ static void several(void **state)
 {
     (void)state;
     for (int round = 0; round < 300; round++) {
-        lab_flip flips[LAB_BATCH_MAX];
-        bool forged[LAB_BATCH_MAX];
-        size_t n = 1 + kit_below(LAB_BATCH_MAX);
+        lab_flip flips[BATCH];
+        bool forged[BATCH];
+        size_t n = 1 + kit_below(BATCH);
         uint32_t rarity = 1 + kit_below(4); /* 1: all of them */
         for (size_t i = 0; i < n; i++) {
             forged[i] = kit_below(rarity) == 0;
@@ -81,7 +104,7 @@ static void several(void **state)
             if (forged[i])
                 lab_flip_again(&batch[i], flips[i]);
     }
-    must_open(batch, LAB_BATCH_MAX);
+    must_open(batch, BATCH);
 }
 
 static void every_bit_of_a_tag(void **state)
@@ -131,6 +154,7 @@ int main(int argc, char **argv)
     bench = lab_bench_new(kit_random());
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_in_every_place, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_in_every_place_of_a_class, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_in_a_larger_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(several, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_key, set_up, tear_down),

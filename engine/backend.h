@@ -83,6 +83,7 @@ struct kfe_backend {
 /* All backends of this build, best first, NULL at the end. */
 extern const kfe_backend *const kfe_all_backends[];
 extern const kfe_backend kfe_vaes512_backend, kfe_vaes256_backend, kfe_aesni_backend;
+extern const kfe_backend kfe_armv8_eor3_backend, kfe_armv8_backend;
 extern const kfe_backend kfe_openssl_backend;
 
 /* The backend for AES-GCM: `name`, or with "auto" what KFE_BACKEND names, or the best. Known

@@ -10,7 +10,13 @@
 
 const kfe_backend *const kfe_all_backends[] = {
 #ifdef __x86_64__
-    &kfe_vaes512_backend, &kfe_vaes256_backend, &kfe_aesni_backend,
+    &kfe_vaes512_backend,
+    &kfe_vaes256_backend,
+    &kfe_aesni_backend,
+#endif
+#ifdef __aarch64__
+    &kfe_armv8_eor3_backend,
+    &kfe_armv8_backend,
 #endif
 #ifndef KFE_KERNELS_ALONE /* an OpenSSL provider cannot stand on OpenSSL */
     &kfe_openssl_backend,

@@ -9,12 +9,12 @@
 #include "engine/aead.h"
 
 const kfe_backend *const kfe_all_backends[] = {
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(KFE_NO_KERNELS)
     &kfe_vaes512_backend,
     &kfe_vaes256_backend,
     &kfe_aesni_backend,
 #endif
-#ifdef __aarch64__
+#if defined(__aarch64__) && !defined(KFE_NO_KERNELS)
     &kfe_armv8_eor3_backend,
     &kfe_armv8_backend,
 #endif

@@ -5,7 +5,7 @@
 /* Vectors of one lane: AES-NI, PCLMULQDQ and SSE4.1, without AVX. The names are those of
  * vec512.h. */
 
-#include "vec_part.h"
+#include "intel/vec_part.h"
 
 typedef __m128i vec;
 enum { LANES = 1, VEC_REGISTERS = 16 };

@@ -4,7 +4,7 @@
 
 /* Vectors of two 128-bit lanes: AVX2 with VAES and VPCLMULQDQ. The names are those of vec512.h. */
 
-#include "vec_part.h"
+#include "intel/vec_part.h"
 
 typedef __m256i vec;
 enum { LANES = 2, VEC_REGISTERS = 16 };

@@ -17,9 +17,9 @@ kfe_error kfe_aead_key_expand(kfe_aead_key *key, const kfe_backend *backend,
     return backend->key_init(key, crypto, suite, raw);
 }
 
-static void wipe_plain(kfe_aead_key *key, size_t size)
+static void wipe_plain(kfe_aead_key *key, const kfe_backend *backend)
 {
-    kfe_wipe(key, size);
+    kfe_wipe(key, backend->key_size);
     free(key);
 }
 
@@ -27,14 +27,13 @@ kfe_error kfe_aead_key_new_plain(kfe_aead_key **out, const kfe_backend *backend,
                                  const struct kfe_crypto *crypto, unsigned suite,
                                  const uint8_t *raw)
 {
-    size_t size = ((size_t)backend->key_size + 63) / 64 * 64;
-    kfe_aead_key *key = aligned_alloc(64, size);
+    kfe_aead_key *key = aligned_alloc(64, backend->key_size);
     if (key == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
-    memset(key, 0, size);
+    memset(key, 0, backend->key_size);
     kfe_error err = kfe_aead_key_expand(key, backend, crypto, suite, raw);
     if (err)
-        wipe_plain(key, size);
+        wipe_plain(key, backend);
     else
         *out = key;
     return err;
@@ -47,5 +46,5 @@ void kfe_aead_key_free_plain(kfe_aead_key *key)
     const kfe_backend *backend = key->backend;
     if (backend->key_wipe != NULL)
         backend->key_wipe(key);
-    wipe_plain(key, ((size_t)backend->key_size + 63) / 64 * 64);
+    wipe_plain(key, backend);
 }

@@ -51,17 +51,16 @@ typedef struct {
 
 struct kfe_backend {
     const char *name;
-    unsigned suites; /* bit s: it does suite s */
-    bool
-        from_state; /* false: op.prefix is the first member of a kfe_prefix, and `bytes` are used */
-    uint32_t key_size; /* bytes of a key, at most KFE_SECRET_MAX, aligned to 64 */
+    unsigned suites;   /* bit s: it does suite s */
+    bool from_state;   /* false: op.prefix begins a kfe_prefix, and its `bytes` are used */
+    uint32_t key_size; /* bytes of a key: a multiple of 64, at most KFE_SECRET_MAX */
     bool (*usable)(void);
     const char *needs; /* NULL, or what the CPU must have, for a message: "AES-NI and PCLMULQDQ" */
 
-    /* Expands into `key`, whose `backend` is set: zeroed memory of key_size bytes, which the caller
-     * wipes after key_wipe() (NULL: it has nothing elsewhere). `raw` has 32 bytes; a suite with a
-     * shorter key takes the first of them. `crypto` is for OpenSSL's backend alone; NULL: the
-     * process's own. */
+    /* Expands into `key`, whose `backend` is set: zeroed memory of key_size bytes, aligned to 64,
+     * which the caller wipes after key_wipe() (NULL: it has nothing elsewhere). `raw` has 32 bytes;
+     * a suite with a shorter key takes the first of them. `crypto` is for OpenSSL's backend alone;
+     * NULL: the process's own. */
     kfe_error (*key_init)(kfe_aead_key *key, const struct kfe_crypto *crypto, unsigned suite,
                           const uint8_t *raw);
     void (*key_wipe)(kfe_aead_key *key);

@@ -129,8 +129,7 @@ kfe_error kfe_job_run(const kfe_job *j)
     const kfe_aead_batch batch = {w->ops, w->n, w->failed, true};
     if (j->mixed)
         return kfe_aead_run_mixed(&batch, (kfe_aead_mode){.seal = j->seal, .bytes = true});
-    const kfe_backend *backend = w->ops[0].key->backend;
-    return j->seal ? backend->seal(&batch) : backend->open(&batch);
+    return j->seal ? j->backend->seal(&batch) : j->backend->open(&batch);
 }
 
 static kfe_error refuse_all(const kfe_job *j, kfe_error err)

@@ -44,8 +44,8 @@ static bool same_headers(const kfe_plan *plan, const kfe_header *headers, size_t
     bool other = false;
     for (size_t i = 0; i < n && !other; i++) {
         const kfe_header *h = &headers[i];
-        other = (h->value.data != NULL) != plan->has[i] || h->value.len > plan->most[i] ||
-                h->key_ref != NULL || !same_name(h->name, plan->names[i]);
+        other = !fits(h->value, plan->has[i], KFE_LEN_MAX) || h->key_ref != NULL ||
+                !same_name(h->name, plan->names[i]);
     }
     return !other;
 }

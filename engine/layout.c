@@ -57,14 +57,6 @@ static uint8_t *gather(const laying *l, const kfe_group *group, uint8_t *to)
     return to;
 }
 
-static size_t length(const laying *l, const kfe_group *group)
-{
-    size_t len = 0;
-    for (uint32_t i = 0; i < group->n_fields; i++)
-        len += kfe_view(l->out, l->to, &group->fields[i])->len;
-    return len;
-}
-
 /* Points the fields of a row to where it goes. */
 static void point(const laying *l, const kfe_group *group, uint8_t *to)
 {
@@ -83,7 +75,7 @@ static kfe_error place_row(laying *l, unsigned g, kfe_bytes *in, uint8_t **out)
     const kfe_group *group = &l->plan->groups[g];
     bool row = in_a_row(l, group, in);
     if (!row)
-        in->len = length(l, group);
+        in->len = (size_t)kfe_group_len(group, l->out, l->to);
     if (!l->j->in_place) {
         *out = *l->at;
         *l->at += in->len;

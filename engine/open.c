@@ -138,10 +138,8 @@ static kfe_error check_rows(const kfe_plan *plan, const kfe_record *in)
 {
     for (unsigned g = 0; g < plan->n_groups; g++) {
         const kfe_group *group = &plan->groups[g];
-        uint64_t len = 0;
-        for (uint32_t i = 0; group->env.record_scope && i < group->n_fields; i++)
-            len += kfe_view(in, in->headers + plan->n_groups, &group->fields[i])->len;
-        if (len > UINT32_MAX)
+        if (group->env.record_scope &&
+            kfe_group_len(group, in, in->headers + plan->n_groups) > UINT32_MAX)
             return kfe_fail(KFE_E_AUTH, "record refused: too long for one tag");
     }
     return KFE_OK;

@@ -23,9 +23,8 @@ kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip)
     uint32_t n = (uint32_t)in->n_headers - skip;
     kfe_bytes *names = kfe_work_keep(work, n * sizeof(*names));
     bool *has = kfe_work_keep(work, n * sizeof(*has));
-    size_t *most = kfe_work_keep(work, n * sizeof(*most));
     kfe_header *says = kfe_work_keep(work, n * sizeof(*says));
-    if (plan == NULL || names == NULL || has == NULL || most == NULL || says == NULL)
+    if (plan == NULL || names == NULL || has == NULL || says == NULL)
         return NULL;
     plan->topic = keep(work, in->topic, &good);
     plan->has_key = in->key.data != NULL;
@@ -35,12 +34,10 @@ kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip)
     plan->in_headers = in->n_headers;
     plan->names = names;
     plan->has = has;
-    plan->most = most;
     plan->says = says;
     for (uint32_t i = 0; i < n; i++) {
         names[i] = keep(work, plan->headers[i].name, &good);
         has[i] = plan->headers[i].value.data != NULL;
-        most[i] = has[i] ? KFE_LEN_MAX : 0;
     }
     return good ? plan : NULL;
 }
@@ -82,7 +79,6 @@ static kfe_field *add(kfe_group *group, uint16_t ordinal, uint8_t kind)
     f->ordinal = ordinal;
     f->kind = kind;
     f->nonce_end = kfe_nonce_end(ordinal);
-    f->in_record = ordinal < KFE_ORD_HEADER;
     f->offset = (uint32_t)(ordinal == KFE_ORD_KEY ? offsetof(kfe_record, key)
                            : ordinal == KFE_ORD_VALUE
                                ? offsetof(kfe_record, value)

@@ -16,8 +16,7 @@
 typedef struct {
     uint16_t ordinal;
     uint8_t kind;    /* KFE_D_* */
-    bool in_record;  /* its view is a member of the record, not of a header */
-    uint32_t offset; /* bytes to the view from there on, or from the first header on */
+    uint32_t offset; /* bytes to its view, from the record on, or from the first header on */
     uint64_t nonce_end;
     const uint8_t *d; /* field scope: its own AAD */
     uint32_t d_len;
@@ -58,7 +57,6 @@ typedef struct kfe_plan {
     size_t in_headers;         /* opening: all that the record comes with */
     kfe_bytes *names;          /* of the headers */
     bool *has;                 /* their values are not null */
-    size_t *most;              /* bytes that these may have */
     const kfe_header *headers; /* of the first record, while it is decided */
 
     /* P: metadata of all groups, label, K. What differs between records, counters and perhaps K, is
@@ -93,8 +91,18 @@ static inline bool kfe_names_equal(kfe_bytes a, kfe_bytes b)
 static inline const kfe_bytes *kfe_view(const kfe_record *record, const kfe_header *headers,
                                         const kfe_field *f)
 {
-    const void *from = f->in_record ? (const void *)record : (const void *)headers;
+    const void *from = f->ordinal < KFE_ORD_HEADER ? (const void *)record : headers;
     return (const kfe_bytes *)((const char *)from + f->offset);
+}
+
+/* Bytes of a group's fields together. */
+static inline uint64_t kfe_group_len(const kfe_group *group, const kfe_record *record,
+                                     const kfe_header *headers)
+{
+    uint64_t len = 0;
+    for (uint32_t i = 0; i < group->n_fields; i++)
+        len += kfe_view(record, headers, &group->fields[i])->len;
+    return len;
 }
 
 /* An empty plan in the work's memory, with the form's topic and headers (of which the first `skip`

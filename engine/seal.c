@@ -91,9 +91,7 @@ static kfe_error count(const kfe_job *j, const kfe_plan *plan, const kfe_record 
     for (unsigned g = 0; g < plan->n_groups; g++) {
         const kfe_group *group = &plan->groups[g];
         kfe_use *use = &j->work->in_use[group->in_use].use;
-        uint64_t len = 0;
-        for (uint32_t i = 0; i < group->n_fields; i++)
-            len += kfe_view(in, in->headers, &group->fields[i])->len;
+        uint64_t len = kfe_group_len(group, in, in->headers);
         if (group->env.record_scope && len > UINT32_MAX)
             return kfe_fail(KFE_E_RECORD, "record is too long for one tag");
         use->envelopes++;

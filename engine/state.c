@@ -24,7 +24,7 @@ static size_t sessions_that_fit(const kfe_settings *settings)
         size_t key = (settings->suites >> suite & 1) != 0
                          ? kfe_settings_backend(settings, suite)->key_size
                          : 0;
-        one = one < key + 64 ? (key + 63) / 64 * 64 + 64 : one;
+        one = one < key + 64 ? key + 64 : one;
     }
     size_t fit = (size_t)limit.rlim_cur / 2 / one;
     return fit > KFE_SESSIONS_MAX ? KFE_SESSIONS_MAX : fit < 16 ? 16 : fit;

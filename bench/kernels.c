@@ -114,10 +114,7 @@ static void begin(const bench *b, table t[2], const char *name, const char *what
 {
     static const char *const directions[] = {"seal", "open"};
     for (int i = 0; i < 2; i++) {
-        memset(&t[i], 0, sizeof(t[i]));
-        t[i].name = name;
-        t[i].direction = directions[i];
-        t[i].unit = "ns per message";
+        t[i] = (table){.name = name, .direction = directions[i], .unit = "ns per message"};
         snprintf(t[i].title, sizeof(t[i].title), "%s: %s, %s, %s", name, directions[i],
                  bench_cipher(b), what);
     }

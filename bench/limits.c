@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of what the core's units allow. */
 #include <stdio.h>
-#include <string.h>
 
 #include "bench/bench.h"
 
@@ -9,11 +8,7 @@ bool bench_port(bench *b)
 {
     static const char *const names[] = {"AES round", "carry-less product", "10 rounds, 3 products"};
     const port_rates *rates = &b->port;
-    table t;
-    memset(&t, 0, sizeof(t));
-    t.name = "port";
-    t.direction = "";
-    t.unit = "cycles";
+    table t = {.name = "port", .direction = "", .unit = "cycles"};
     snprintf(t.title, sizeof(t.title),
              "port: what the core can do at %.2f GHz, in cycles of independent instructions",
              rates->ghz);

@@ -330,11 +330,8 @@ bool bench_records(bench *b)
     static const char *const directions[] = {"seal", "open"};
     char rival[64];
     table t[2];
-    memset(t, 0, sizeof(t));
     for (int i = 0; i < 2; i++) {
-        t[i].name = "records";
-        t[i].direction = directions[i];
-        t[i].unit = "ns per record";
+        t[i] = (table){.name = "records", .direction = directions[i], .unit = "ns per record"};
         snprintf(t[i].title, sizeof(t[i].title),
                  "records: %s, 5 headers of 5 B, key of 100 B, value of 300 B; the other side is "
                  "the cipher alone, AAD 64 B",

@@ -53,11 +53,7 @@ static bool column(bench *b, table *t, const char *label, uint32_t len)
 
 bool bench_setup(bench *b)
 {
-    table t;
-    memset(&t, 0, sizeof(t));
-    t.name = "setup";
-    t.direction = "";
-    t.unit = "ns per key";
+    table t = {.name = "setup", .direction = "", .unit = "ns per key"};
     snprintf(t.title, sizeof(t.title),
              "setup: %s, a key made, used to seal one message without AAD, and freed",
              bench_cipher(b));

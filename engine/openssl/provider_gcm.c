@@ -16,21 +16,16 @@
 #include "engine/openssl/provider_param.h"
 #include "engine/secret.h"
 
-enum { ALIGNED = 64 };
-
-static size_t aligned(size_t size)
-{
-    return (size + ALIGNED - 1) / ALIGNED * ALIGNED;
-}
+enum { ALIGNED = 64, KEY_AT = (sizeof(kfe_gcm_ctx) + ALIGNED - 1) / ALIGNED * ALIGNED };
 
 static size_t room(const kfe_provider *provider)
 {
-    return aligned(sizeof(kfe_gcm_ctx)) + aligned(provider->backend->key_size);
+    return KEY_AT + provider->backend->key_size;
 }
 
 kfe_aead_key *kfe_gcm_ctx_key(const kfe_gcm_ctx *ctx)
 {
-    return (kfe_aead_key *)((uintptr_t)ctx + aligned(sizeof(*ctx)));
+    return (kfe_aead_key *)((uintptr_t)ctx + KEY_AT);
 }
 
 /* ---- Contexts -------------------------------------------------------------------------------- */
@@ -121,13 +116,19 @@ static int set_key(kfe_gcm_ctx *ctx, const uint8_t *raw, size_t len)
                                     PROV_R_CIPHER_OPERATION_FAILED, kfe_error_detail());
 }
 
+static int init(kfe_gcm_ctx *ctx, const uint8_t *key, size_t key_len, const uint8_t *iv,
+                size_t iv_len, const OSSL_PARAM params[])
+{
+    return (iv == NULL || set_iv(ctx, iv, iv_len)) && (key == NULL || set_key(ctx, key, key_len)) &&
+           kfe_gcm_set_params(ctx, params);
+}
+
 static int seal_init(void *arg, const uint8_t *key, size_t key_len, const uint8_t *iv,
                      size_t iv_len, const OSSL_PARAM params[])
 {
     kfe_gcm_ctx *ctx = arg;
     ctx->sealing = true;
-    return (iv == NULL || set_iv(ctx, iv, iv_len)) && (key == NULL || set_key(ctx, key, key_len)) &&
-           kfe_gcm_set_params(ctx, params);
+    return init(ctx, key, key_len, iv, iv_len, params);
 }
 
 static int open_init(void *arg, const uint8_t *key, size_t key_len, const uint8_t *iv,
@@ -135,8 +136,7 @@ static int open_init(void *arg, const uint8_t *key, size_t key_len, const uint8_
 {
     kfe_gcm_ctx *ctx = arg;
     ctx->sealing = false;
-    return (iv == NULL || set_iv(ctx, iv, iv_len)) && (key == NULL || set_key(ctx, key, key_len)) &&
-           kfe_gcm_set_params(ctx, params);
+    return init(ctx, key, key_len, iv, iv_len, params);
 }
 
 /* ---- Messages -------------------------------------------------------------------------------- */

@@ -63,6 +63,15 @@ static bool can(bool raw)
 #endif
 }
 
+/* A child among threads finds AddressSanitizer's allocator as they left it: its lock may be held
+ * for ever (gcc 12 does nothing about that in fork()). */
+static void skip_where_no_child_can_allocate(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    skip();
+#endif
+}
+
 static bool is_new(const scene *s, const rig_place *place)
 {
     rig_place before = rig_place_of(&s->sealed);
@@ -207,6 +216,7 @@ static void seal_other(void *arg, unsigned number)
 static void a_provider_call_under_way_holds_no_child(void **state)
 {
     (void)state;
+    skip_where_no_child_can_allocate();
     kfe_config *config = NULL;
     scene *s = scene_new(&config);
     rig_thread threads[3];
@@ -244,6 +254,7 @@ static void seal_until_told(void *arg, unsigned number)
 static void records_under_way_hold_no_child(void **state)
 {
     (void)state;
+    skip_where_no_child_can_allocate();
     kfe_config *config = NULL;
     scene *s = scene_new(&config);
     rig_thread threads[4];

@@ -212,4 +212,10 @@ static inline void v_end(void)
     _mm256_zeroupper();
 }
 
+/* v_end(), with nothing left in any vector register. */
+static inline void v_forget(void)
+{
+    _mm256_zeroall();
+}
+
 #endif

@@ -266,4 +266,33 @@ static inline void v_end(void)
     _mm256_zeroupper();
 }
 
+/* v_end(), with nothing left in any vector register. */
+static inline void v_forget(void)
+{
+#ifndef KFE_NO_TERNARY
+    register __m128i r0 __asm__("xmm16") = _mm_setzero_si128();
+    register __m128i r1 __asm__("xmm17") = _mm_setzero_si128();
+    register __m128i r2 __asm__("xmm18") = _mm_setzero_si128();
+    register __m128i r3 __asm__("xmm19") = _mm_setzero_si128();
+    register __m128i r4 __asm__("xmm20") = _mm_setzero_si128();
+    register __m128i r5 __asm__("xmm21") = _mm_setzero_si128();
+    register __m128i r6 __asm__("xmm22") = _mm_setzero_si128();
+    register __m128i r7 __asm__("xmm23") = _mm_setzero_si128();
+    register __m128i r8 __asm__("xmm24") = _mm_setzero_si128();
+    register __m128i r9 __asm__("xmm25") = _mm_setzero_si128();
+    register __m128i r10 __asm__("xmm26") = _mm_setzero_si128();
+    register __m128i r11 __asm__("xmm27") = _mm_setzero_si128();
+    register __m128i r12 __asm__("xmm28") = _mm_setzero_si128();
+    register __m128i r13 __asm__("xmm29") = _mm_setzero_si128();
+    register __m128i r14 __asm__("xmm30") = _mm_setzero_si128();
+    register __m128i r15 __asm__("xmm31") = _mm_setzero_si128();
+    __asm__ volatile(""
+                     :
+                     : "v"(r0), "v"(r1), "v"(r2), "v"(r3), "v"(r4), "v"(r5), "v"(r6), "v"(r7),
+                       "v"(r8), "v"(r9), "v"(r10), "v"(r11), "v"(r12), "v"(r13), "v"(r14), "v"(r15)
+                     : "memory");
+#endif
+    _mm256_zeroall();
+}
+
 #endif

@@ -1,17 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""registers.py OBJECT...: do the hot loops of the vaes512 kernel keep all they need in registers?
+"""registers.py OBJECT...: do the hot loops of the vaes512 kernels keep all round keys in registers?
 
-Disassembles and looks at every innermost loop that runs at least two vectors (of 9 AES rounds or
-more each) through AES. In such a loop there may be no AES instruction with an operand in memory, no
-vector moved to or from the stack, and no 64-byte load of a round key. With --ends: every function
-that touches a wide vector must leave by vzeroupper.
+Disassembles the one that is called vaes512.c.o and looks at every straight loop (a jump back, no other jump in between) that
+runs at least two vectors through nine rounds of AES or more. In those of KERNELS no AES instruction
+may have an operand in memory, and no round key may come from memory; few other vectors may lie on the
+stack. Each of them must be there: a kernel that is renamed or lost its loop is an error, too.
 """
 import re
 import subprocess
 import sys
 
-LEAST_ROUNDS = 9
+# Functions, whose loops there must be so many of; round keys that may be loaded in one turn (AES-192
+# is for nobody's records), and moves between registers and stack.
+KERNELS = [
+    (r"(seal|open)_(128|256)_(odd|even)$", 8, 0, 6),
+    (r"(seal|open)_192_(odd|even)$", 3, 1, 6),
+    (r"few_(seal|open)_(128|192|256)_many$", 6, 0, 0),
+]
+
+LEAST_ROUNDS = 2 * 9
 LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
 FUNCTION = re.compile(r"^[0-9a-f]+ <([^>]+)>:$")
 TARGET = re.compile(r"^([0-9a-f]+) <([^>+]+)")
@@ -40,66 +48,63 @@ def functions(path):
 
 
 def loops(code):
-    """Innermost loops as lists of instructions: a jump back encloses them and no other such jump."""
+    """Straight loops, as lists of instructions: a jump back, and no other jump or call in between."""
     index = {address: i for i, (address, _, _) in enumerate(code)}
-    found = []
-    for i, (address, mnemonic, operands) in enumerate(code):
-        target = TARGET.match(operands)
-        if not mnemonic.startswith("j") or not target:
-            continue
-        to = int(target.group(1), 16)
-        if to <= address and to in index:
-            found.append((index[to], i))
-    inner = [
-        (a, b) for a, b in found if not any((c, d) != (a, b) and a <= c and d <= b for c, d in found)
-    ]
-    return [code[a : b + 1] for a, b in inner]
+    jumps = [i for i, (_, mnemonic, _) in enumerate(code) if mnemonic.startswith(("j", "call", "ret"))]
+    for before, i in zip([-1] + jumps, jumps):
+        target = TARGET.match(code[i][2])
+        to = int(target.group(1), 16) if target and code[i][1].startswith("j") else None
+        if to in index and before < index[to] <= i:
+            yield code[index[to] : i + 1]
 
 
-def rounds(loop):
-    return sum(m == "vaesenc" and "%zmm" in o for _, m, o in loop)
+def is_hot(loop):
+    return sum(m == "vaesenc" and "%zmm" in o for _, m, o in loop) >= LEAST_ROUNDS
 
 
-def faults(loop):
-    for address, mnemonic, operands in loop:
-        if mnemonic.startswith("vaes") and "(" in operands:
-            yield address, "an AES instruction with an operand in memory", mnemonic, operands
-        elif mnemonic.startswith("vmov") and STACK.search(operands):
-            yield address, "a vector on the stack", mnemonic, operands
-        elif mnemonic.startswith("vmov") and re.match(r"\S*\([^)]*\),\s*%zmm", operands):
-            yield address, "a load of 64 bytes", mnemonic, operands
-
-
-def reloaded(loop):
-    """AES instructions whose round key was loaded in the loop itself. AT&T order: key, state, to."""
+def loaded_keys(loop):
+    """Registers that the loop loads, and takes as a round key. AT&T order: key, state, result."""
     loaded = set()
     for _, mnemonic, operands in loop:
         to = re.search(r",\s*(%zmm\d+)\S*$", operands)
         if to and "(" in operands and mnemonic.startswith(("vmov", "vbroadcast")):
             loaded.add(to.group(1))
+    keys = {o.split(",")[0].strip() for _, m, o in loop if m.startswith("vaesenc")}
+    return loaded & keys
+
+
+def faults(loop, most_keys, most_moves):
     for address, mnemonic, operands in loop:
-        if mnemonic.startswith("vaesenc") and operands.split(",")[0].strip() in loaded:
-            yield address, "a round key that the loop loads", mnemonic, operands
+        if mnemonic.startswith("vaes") and "(" in operands:
+            yield f"{address:x}: an AES instruction with an operand in memory: {mnemonic} {operands}"
+    keys = loaded_keys(loop)
+    if len(keys) > most_keys:
+        yield f"round keys loaded in each turn: {', '.join(sorted(keys))}"
+    moves = [(a, m, o) for a, m, o in loop if m.startswith("vmov") and STACK.search(o)]
+    if len(moves) > most_moves:
+        yield f"{len(moves)} vectors to or from the stack, above {most_moves}:"
+        yield from (f"{a:x}: {m} {o}" for a, m, o in moves)
 
 
-def check(path, least):
-    hot = failed = 0
+def main(path):
+    found = [0] * len(KERNELS)
+    good = True
     for name, code in functions(path):
-        for loop in loops(code):
-            if rounds(loop) < 2 * LEAST_ROUNDS:
+        for i, (pattern, _, most_keys, most_moves) in enumerate(KERNELS):
+            if not re.match(pattern, name):
                 continue
-            hot += 1
-            wrong = list(faults(loop)) + list(reloaded(loop))
-            print(f"{name}+{loop[0][0]:#x}: {len(loop)} instructions, {rounds(loop)} AES rounds"
-                  + (f", {len(wrong)} FAULTS" if wrong else ""))
-            for address, what, mnemonic, operands in wrong:
-                print(f"    {address:x}: {what}: {mnemonic} {operands}")
-            failed += bool(wrong)
-    print(f"{path}: {hot} hot loops, {failed} of them with faults")
-    if hot < least:
-        print(f"{path}: fewer than {least} hot loops: what is looked for is not there")
-    return failed == 0 and hot >= least
+            for loop in filter(is_hot, loops(code)):
+                found[i] += 1
+                print(f"{name}: a loop of {len(loop)} instructions at {loop[0][0]:x}")
+                for fault in faults(loop, most_keys, most_moves):
+                    good = False
+                    print(f"    {fault}")
+    for (pattern, least, _, _), n in zip(KERNELS, found):
+        if n < least:
+            good = False
+            print(f"{n} hot loops in {pattern}, not {least}: what is looked for is not there")
+    return good
 
 
 if __name__ == "__main__":
-    sys.exit(0 if check(sys.argv[2], int(sys.argv[1])) else 1)
+    sys.exit(0 if main(next(a for a in sys.argv[1:] if "vaes512.c" in a)) else 1)

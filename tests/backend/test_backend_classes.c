@@ -12,16 +12,14 @@ static lab_key keys[KEYS];
 static lab_message batch[MESSAGES];
 static size_t n;
 
-/* A length of so many blocks: often whole ones, else any. */
+/* A length of so many blocks: whole ones at times, else any. */
 static uint32_t length_of(uint32_t blocks)
 {
     return blocks == 0 ? 0 : 16 * blocks - (kit_below(3) != 0 ? kit_below(16) : 0);
 }
 
-/* As a caller's messages are: each with a prefix of its own, all with the same one, or none. */
-static void add(const lab_key *key, uint32_t blocks, uint32_t aad_blocks, uint32_t prefix)
+static void add(const lab_key *key, const uint32_t lens[3])
 {
-    const uint32_t lens[3] = {prefix, length_of(aad_blocks), length_of(blocks)};
     lab_random(&batch[n++], key, lens);
 }
 
@@ -57,11 +55,20 @@ static void each_suite(void (*run)(void))
     }
 }
 
+/* Lengths alike in half of the runs, as they are in records. */
+static void add_class(const lab_key *key, uint32_t blocks, uint32_t aad_blocks, size_t messages)
+{
+    const uint32_t first[3] = {16 * kit_below(3), length_of(aad_blocks), length_of(blocks)};
+    bool alike = kit_below(2) != 0;
+    for (size_t i = 0; i < messages && n < MESSAGES; i++) {
+        const uint32_t other[3] = {first[0], length_of(aad_blocks), length_of(blocks)};
+        add(key, alike ? first : other);
+    }
+}
+
 static void one_class(uint32_t blocks, uint32_t aad_blocks, size_t messages)
 {
-    uint32_t prefix = 16 * kit_below(3);
-    for (size_t i = 0; i < messages; i++)
-        add(&keys[0], blocks, aad_blocks, prefix);
+    add_class(&keys[0], blocks, aad_blocks, messages);
     flush();
 }
 
@@ -104,10 +111,8 @@ static void runs_of_classes(void)
         size_t wanted = 1 + kit_below(MESSAGES), run = 1 + kit_below(80);
         while (n < wanted) {
             uint32_t blocks = kit_below(4) ? kit_below(22) : kit_below(BLOCKS + 2);
-            uint32_t aad = kit_below(AAD_BLOCKS + 1), prefix = 16 * kit_below(3);
             const lab_key *key = &keys[kit_below(4) ? 0 : kit_below(KEYS)];
-            for (size_t i = 0; i < run && n < wanted; i++)
-                add(key, blocks, aad, prefix);
+            add_class(key, blocks, kit_below(AAD_BLOCKS + 1), run);
         }
         flush();
     }
@@ -125,9 +130,11 @@ static void mixed_classes(void)
     for (int round = 0; round < 60; round++) {
         uint32_t from = kit_below(BLOCKS), classes = 1 + kit_below(6), aads = 1 + kit_below(3);
         size_t wanted = 1 + kit_below(kit_below(3) ? 100 : MESSAGES), used = 1 + kit_below(KEYS);
-        while (n < wanted)
-            add(&keys[kit_below((uint32_t)used)], from + kit_below(classes), kit_below(aads),
-                16 * kit_below(2));
+        while (n < wanted) {
+            const uint32_t lens[3] = {16 * kit_below(2), length_of(kit_below(aads)),
+                                      length_of(from + kit_below(classes))};
+            add(&keys[kit_below((uint32_t)used)], lens);
+        }
         flush();
     }
 }

@@ -141,10 +141,13 @@ static const kfe_backend *common_backend(const kfe_gcm_op *ops, size_t n, survey
     return s.prefixes && !backend->from_state ? NULL : backend;
 }
 
-static kfe_error check(const kfe_gcm_op *ops, size_t n, const kfe_backend **backend)
+static kfe_error refuse(size_t i, const char *fault)
 {
-    if (ops == NULL)
-        return kfe_fail(KFE_E_ARGUMENT, "operations are NULL");
+    return kfe_fail(KFE_E_ARGUMENT, "operation %zu: %s", i, fault);
+}
+
+static kfe_error check_many(const kfe_gcm_op *ops, size_t n, const kfe_backend **backend)
+{
     survey s = look_over(ops, n);
     const kfe_gcm_prefix *seen = NULL;
     for (size_t i = 0; (s.nulls || s.prefixes) && i < n; i++) {
@@ -153,13 +156,39 @@ static kfe_error check(const kfe_gcm_op *ops, size_t n, const kfe_backend **back
         seen = ops[i].prefix;
         const char *fault = fault_of(&ops[i]);
         if (fault != NULL)
-            return kfe_fail(KFE_E_ARGUMENT, "operation %zu: %s", i, fault);
+            return refuse(i, fault);
     }
     *backend = common_backend(ops, n, s);
     return KFE_OK;
 }
 
+static inline kfe_error check(const kfe_gcm_op *ops, size_t n, const kfe_backend **backend)
+{
+    if (ops == NULL)
+        return kfe_fail(KFE_E_ARGUMENT, "operations are NULL");
+    if (n != 1)
+        return check_many(ops, n, backend);
+    const char *fault = fault_of(ops);
+    if (fault != NULL)
+        return refuse(0, fault);
+    const kfe_backend *own = ops->key->backend;
+    *backend = ops->prefix != NULL && !own->from_state ? NULL : own;
+    return KFE_OK;
+}
+
 /* ---- Calls ---------------------------------------------------------------------------------- */
+
+/* A backend of NULL: they have several. */
+static inline kfe_error seal_all(const kfe_backend *backend, const kfe_aead_batch *batch)
+{
+    return backend != NULL ? backend->seal(batch)
+                           : kfe_aead_run_mixed(batch, (kfe_aead_mode){.seal = true});
+}
+
+static inline kfe_error open_all(const kfe_backend *backend, const kfe_aead_batch *batch)
+{
+    return backend != NULL ? backend->open(batch) : kfe_aead_run_mixed(batch, (kfe_aead_mode){0});
+}
 
 kfe_error kfe_gcm_seal(const kfe_gcm_op *ops, size_t n)
 {
@@ -167,9 +196,7 @@ kfe_error kfe_gcm_seal(const kfe_gcm_op *ops, size_t n)
     kfe_error err = n == 0 ? KFE_OK : check(ops, n, &backend);
     if (err || n == 0)
         return err;
-    const kfe_aead_batch batch = {.ops = ops, .n = n};
-    err = backend != NULL ? backend->seal(&batch)
-                          : kfe_aead_run_mixed(&batch, (kfe_aead_mode){.seal = true});
+    err = seal_all(backend, &(kfe_aead_batch){.ops = ops, .n = n});
     for (size_t i = 0; err && i < n; i++)
         kfe_wipe(ops[i].tag, 16);
     return err;
@@ -183,27 +210,32 @@ static bool any_failed(const uint64_t *failed, size_t n)
     return all != 0;
 }
 
-/* As backend->open. */
-static kfe_error open_some(const kfe_backend *backend, const kfe_aead_batch *batch)
-{
-    return backend != NULL ? backend->open(batch) : kfe_aead_run_mixed(batch, (kfe_aead_mode){0});
-}
-
 /* Nobody wants to know which ones failed: a portion's bits are enough. */
-static kfe_error open_quietly(const kfe_backend *backend, const kfe_gcm_op *ops, size_t n,
-                              bool *forged)
+static __attribute__((noinline)) kfe_error
+open_quietly(const kfe_backend *backend, const kfe_gcm_op *ops, size_t n, bool *forged)
 {
     enum { PORTION = 1 << 14 };
     uint64_t failed[PORTION / 64];
     for (size_t at = 0; at < n; at += PORTION) {
         size_t some = n - at < PORTION ? n - at : PORTION;
         kfe_error err =
-            open_some(backend, &(kfe_aead_batch){.ops = ops + at, .n = some, .failed = failed});
+            open_all(backend, &(kfe_aead_batch){.ops = ops + at, .n = some, .failed = failed});
         if (err)
             return err;
         *forged |= any_failed(failed, some);
     }
     return KFE_OK;
+}
+
+static inline __attribute__((always_inline)) kfe_error
+open_one(const kfe_backend *backend, const kfe_gcm_op *op, uint64_t *failed, bool *forged)
+{
+    uint64_t bit = 0;
+    kfe_error err = open_all(backend, &(kfe_aead_batch){.ops = op, .n = 1, .failed = &bit});
+    *forged = bit != 0;
+    if (failed != NULL)
+        *failed = bit;
+    return err;
 }
 
 /* Nothing has been verified: every message counts as forged. */
@@ -221,16 +253,18 @@ kfe_error kfe_gcm_open(const kfe_gcm_op *ops, size_t n, uint64_t *failed)
     kfe_error err = n == 0 ? KFE_OK : check(ops, n, &backend);
     if (err || n == 0)
         return all_failed(err, failed, n);
-    if (failed == NULL)
+    if (n == 1) {
+        err = open_one(backend, ops, failed, &forged);
+    } else if (failed == NULL) {
         err = open_quietly(backend, ops, n, &forged);
-    else
-        err = open_some(backend, &(kfe_aead_batch){.ops = ops, .n = n, .failed = failed});
+    } else {
+        err = open_all(backend, &(kfe_aead_batch){.ops = ops, .n = n, .failed = failed});
+        forged = !err && any_failed(failed, n);
+    }
     if (err) {
         for (size_t i = 0; i < n; i++)
             kfe_wipe(ops[i].out, ops[i].len);
         return all_failed(err, failed, n);
     }
-    if (failed != NULL)
-        forged = any_failed(failed, n);
     return forged ? kfe_fail(KFE_E_AUTH, "an authentication tag does not match") : KFE_OK;
 }

@@ -6,9 +6,12 @@
  * which v_forget() clears, and in their frames. Whoever called a kernel calls one of these behind
  * it: their frames lie where the kernel's was, and are left as zeros. Needs a vec header. */
 
+#include "intel/kernel.h"
+
 /* More than the frames of the kernels of few.inc and chunks.inc, and of lanes.inc with what stands
  * between them and batch.inc; tests/secret looks whether it is. */
 enum {
+    FORGET_ONE = LANES == 4 ? 256 : 1024,
     FORGET_FEW = LANES == 4 ? 512 : 1280,
 #ifdef __clang__
     FORGET_LANES = 4608,
@@ -20,26 +23,25 @@ enum {
 /* No canary and no gap above the array: it must begin right below the return address. */
 #define FORGET_FRAME __attribute__((noinline, no_stack_protector))
 
-static inline void forget(uint8_t *from, size_t len)
+/* Volatile: nobody reads it any more, and a compiler's memset() for it is slower. A vector is
+ * aligned here as it is in the kernels, where what lies above the first one are saved registers. */
+static inline void forget(volatile vec *from, size_t n)
 {
-    for (size_t i = 0; i < len; i += sizeof(vec))
-        v_store(from + i, v_zero());
-#ifndef KFE_NO_TERNARY
-    __asm__ volatile("" : : "r"(from) : "memory");
-#endif
+    UNROLL
+    for (size_t i = 0; i < n; i++)
+        from[i] = v_zero();
     v_forget();
 }
 
-static FORGET_FRAME void forget_few(void)
-{
-    uint8_t frame[8 + FORGET_FEW];
-    forget(frame + 8, FORGET_FEW);
-}
+#define FORGET(name, bytes)                                                                        \
+    static FORGET_FRAME void name(void)                                                            \
+    {                                                                                              \
+        vec frame[(bytes) / sizeof(vec)];                                                          \
+        forget(frame, (bytes) / sizeof(vec));                                                      \
+    }
 
-static FORGET_FRAME void forget_lanes(void)
-{
-    uint8_t frame[8 + FORGET_LANES];
-    forget(frame + 8, FORGET_LANES);
-}
+FORGET(forget_one, FORGET_ONE)
+FORGET(forget_few, FORGET_FEW)
+FORGET(forget_lanes, FORGET_LANES)
 
 #endif

@@ -15,4 +15,12 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* What is read through this pointer is read here: a compiler that sees the same loads in every
+ * branch would make them before, and without their being operands of what follows. */
+#ifndef KFE_NO_TERNARY
+#define CODE_STAYS(pointer) __asm__("" : "+r"(pointer))
+#else
+#define CODE_STAYS(pointer) (void)(pointer)
+#endif
+
 #endif

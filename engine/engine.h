@@ -32,9 +32,6 @@ typedef struct {
     bool seal, in_place, mixed; /* mixed: more than one backend */
 } kfe_job;
 
-/* Sessions, and plans, of the batch that are compared before one is searched for, or made. */
-enum { KFE_LOOK_BACK = 32, KFE_PLANS_BACK = 32 };
-
 /* The associated string of a deterministic key. */
 #define KFE_DET_LABEL "kfe1 deterministic key"
 

@@ -155,8 +155,7 @@ static kfe_error plan_one(kfe_job *j, size_t index)
             err = kfe_plan_prefix(plan, j->work);
         if (err || plan == NULL)
             return err;
-        plan->older = j->work->plans;
-        j->work->plans = plan;
+        kfe_plan_add(j->work, plan);
     }
     kfe_error err = check_rows(plan, in);
     if (!err)

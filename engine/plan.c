@@ -42,6 +42,13 @@ kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip)
     return good ? plan : NULL;
 }
 
+void kfe_plan_add(kfe_work *work, kfe_plan *plan)
+{
+    plan->older = work->plans;
+    work->plans = plan;
+    work->n_plans++;
+}
+
 /* The headers that any group covers, as one map; false when that is none of them, or all. */
 static bool merge_maps(const kfe_plan *plan, uint8_t map[KFE_HEADERS_MAX / 8])
 {

@@ -109,6 +109,9 @@ static inline uint64_t kfe_group_len(const kfe_group *group, const kfe_record *r
  * are envelopes); NULL: out of memory. */
 kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip);
 
+/* Puts a plan that is complete in front of the work's others. */
+void kfe_plan_add(kfe_work *work, kfe_plan *plan);
+
 /* True when a header that no group covers bears the name of one that is covered. */
 bool kfe_plan_names_clash(const kfe_plan *plan);
 

@@ -109,8 +109,7 @@ static kfe_error plan_one(kfe_job *j, size_t index)
         kfe_error err = make_plan(j, in, &plan);
         if (err || plan == NULL)
             return err;
-        plan->older = j->work->plans;
-        j->work->plans = plan;
+        kfe_plan_add(j->work, plan);
     }
     kfe_error err = count(j, plan, in);
     if (!err)

@@ -100,6 +100,7 @@ void kfe_work_forget(kfe_work *work, const kfe_state *state)
             kfe_session_put(work->state, work->in_use[i].session);
     work->n_in_use = 0;
     work->plans = NULL;
+    work->n_plans = 0;
     reset_chunks(&work->kept);
     work->spoilt = false;
     work->state = NULL;
@@ -130,10 +131,11 @@ void kfe_work_begin(kfe_work *work, kfe_state *state)
     work->until = kfe_now_ms() + KFE_KEPT_MS;
 }
 
+/* Plans that are too many to be found again would only be walked past by each call to come. */
 static bool worth_keeping(const kfe_work *work)
 {
-    return !work->spoilt && work->n_in_use <= KEPT_SESSIONS && work->kept != NULL &&
-           work->kept->next == NULL;
+    return !work->spoilt && work->n_in_use <= KEPT_SESSIONS && work->n_plans <= KFE_PLANS_BACK &&
+           work->kept != NULL && work->kept->next == NULL;
 }
 
 void kfe_work_end(kfe_work *work)

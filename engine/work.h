@@ -30,6 +30,9 @@ typedef struct {
     kfe_error error;
 } kfe_in_use;
 
+/* Plans, and sessions, of the work that are compared before one is made, or searched for. */
+enum { KFE_PLANS_BACK = 32, KFE_LOOK_BACK = 32 };
+
 /* Ordinals of a batch: tags over nothing and whole records in the first class, the record's fields
  * in their own. Messages of a class stand together. */
 enum { KFE_CLASSES = 2 + KFE_HEADERS_MAX + 1 };
@@ -45,11 +48,12 @@ typedef struct {
     kfe_in_use *in_use;
     size_t n_in_use, in_use_room;
     struct kfe_plan *plans; /* newest first */
-    kfe_state *state;       /* whose sessions these are */
-    uint64_t epoch;         /* of the state, when they were got */
-    int64_t until;          /* they are to be looked up again then */
-    bool spoilt;            /* nothing of this call may be kept */
-    kfe_error first;        /* error of the first record that failed */
+    size_t n_plans;
+    kfe_state *state; /* whose sessions these are */
+    uint64_t epoch;   /* of the state, when they were got */
+    int64_t until;    /* they are to be looked up again then */
+    bool spoilt;      /* nothing of this call may be kept */
+    kfe_error first;  /* error of the first record that failed */
     char detail[256];
 } kfe_work;
 

@@ -355,6 +355,60 @@ static void names_in_turn_share_what_little_room_there_is(void **state)
     assert_int_equal(counts.handed_out, counts.release);
 }
 
+/* ---- What is kept for the next call ---------------------------------------------------------- */
+
+/* In all workspaces of one direction. */
+static size_t plans_kept(const kfe_engine *engine, bool sealing)
+{
+    size_t n = 0;
+    for (int i = 0; i < KFE_WORKS_KEPT; i++) {
+        const kfe_work *work = atomic_load(&engine->works[sealing][i]);
+        for (const kfe_plan *plan = work == NULL ? NULL : work->plans; plan != NULL;
+             plan = plan->older)
+            n++;
+    }
+    return n;
+}
+
+/* Each call walks along the plans that are kept: they must not become more with every record whose
+ * form was not met before, as a writer of records may choose, nor where each has a key of its own
+ * choice. */
+static void seal_and_open_new_forms(kfe_config *config, bool same_form)
+{
+    kfe_engine *engine = kit_engine(config);
+    char name[] = "h0000";
+    const kfe_header header = {.name = kit_text(name), .value = kit_text("s")};
+    const kfe_record in = {.topic = kit_text("topic"),
+                           .value = kit_text("value"),
+                           .headers = &header,
+                           .n_headers = 1,
+                           .partition = -1};
+    for (unsigned i = 0; i < 300; i++) {
+        kit_record sealed, opened;
+        if (!same_form)
+            for (unsigned at = 4, rest = i; at > 0; at--, rest /= 10)
+                name[at] = (char)('0' + rest % 10);
+        assert_int_equal(kit_seal(engine, &in, &sealed), KFE_OK);
+        assert_int_equal(kit_open(engine, &sealed.r, &opened), KFE_OK);
+        assert_true(kit_same(&in, &opened.r));
+        assert_in_range(plans_kept(engine, true), 0, KFE_PLANS_BACK);
+        assert_in_range(plans_kept(engine, false), 0, KFE_PLANS_BACK);
+        kit_free(&sealed);
+        kit_free(&opened);
+    }
+    kfe_engine_free(engine);
+    kfe_config_free(config);
+}
+
+static void new_forms_do_not_pile_up(void **state)
+{
+    (void)state;
+    seal_and_open_new_forms(rig_config(), false);
+    kfe_config *config = rig_config();
+    kit_set(config, "encryption.keymanager.topics", ".*=order${header:h0000}");
+    seal_and_open_new_forms(config, true);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -368,6 +422,7 @@ int main(void)
         TEST(without_a_keeper_everything_is_done_in_line),
         TEST(threads_that_seal_at_once_ask_once),
         TEST(names_in_turn_share_what_little_room_there_is),
+        TEST(new_forms_do_not_pile_up),
     };
     return cmocka_run_group_tests_name("sealing", tests, NULL, NULL);
 }

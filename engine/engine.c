@@ -127,9 +127,15 @@ kfe_error kfe_job_run(const kfe_job *j)
     if (w->n == 0)
         return KFE_OK;
     const kfe_aead_batch batch = {w->ops, w->n, w->failed, true};
-    if (j->mixed)
-        return kfe_aead_run_mixed(&batch, (kfe_aead_mode){.seal = j->seal, .bytes = true});
-    return j->seal ? j->backend->seal(&batch) : j->backend->open(&batch);
+    kfe_error err =
+        j->mixed  ? kfe_aead_run_mixed(&batch, (kfe_aead_mode){.seal = j->seal, .bytes = true})
+        : j->seal ? j->backend->seal(&batch)
+                  : j->backend->open(&batch);
+    /* A signal handler may have forked meanwhile, and this be the child: keys read as zeros from
+     * then on, so that anyone could read what it sealed, or have made what it opened. */
+    if (!err && atomic_load(j->engine->owned) != OWNED)
+        err = kfe_fail(KFE_E_KEY_EXHAUSTED, "the sessions belong to another process");
+    return err;
 }
 
 static kfe_error refuse_all(const kfe_job *j, kfe_error err)

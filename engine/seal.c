@@ -186,8 +186,13 @@ static kfe_error stored_key(const kfe_job *j, size_t index, uint8_t **at, kfe_by
 static kfe_error lay_out(const kfe_job *j, size_t index, uint8_t **at)
 {
     kfe_bytes key;
+    uint8_t *start = *at;
     kfe_error err = stored_key(j, index, at, &key);
-    return err ? err : kfe_layout(j, index, key, at);
+    if (err)
+        return err;
+    err = kfe_layout(j, index, key, at);
+    j->items[index].laid = (kfe_bytes){start, (size_t)(*at - start)};
+    return err;
 }
 
 /* Sessions are leased for all records at once; whoever's is used up fails. */

@@ -4,9 +4,13 @@
  * parent's threads were doing? */
 #include "tests/unit/rig.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* What child and parent both see. */
 typedef struct {
@@ -41,12 +45,17 @@ static scene *scene_new(kfe_config **config)
     return s;
 }
 
-static void scene_free(scene *s, kfe_config *config)
+static void scene_end(scene *s, kfe_config *config)
 {
     kit_free(&s->sealed);
     kfe_engine_free(s->engine);
     kfe_config_free(config);
     munmap(s->seen, sizeof(*s->seen));
+}
+
+static void scene_free(scene *s, kfe_config *config)
+{
+    scene_end(s, config);
     free(s);
 }
 
@@ -271,6 +280,100 @@ static void records_under_way_hold_no_child(void **state)
     scene_free(s, config);
 }
 
+/* ---- Forked by a signal handler, in the middle of a call ------------------------------------- */
+
+/* The engine's backend, but for a fork behind its work. */
+static struct {
+    kfe_backend backend;
+    const kfe_backend *real;
+    bool raw;
+    long child;
+} torn;
+
+static void tear(void)
+{
+    torn.child = torn.raw ? syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL) : fork();
+}
+
+static kfe_error seal_and_tear(const kfe_aead_batch *batch)
+{
+    kfe_error err = torn.real->seal(batch);
+    return tear(), err;
+}
+
+static kfe_error open_and_tear(const kfe_aead_batch *batch)
+{
+    kfe_error err = torn.real->open(batch);
+    return tear(), err;
+}
+
+static bool all_zero(const uint8_t *bytes, size_t len)
+{
+    uint8_t any = 0;
+    for (size_t i = 0; i < len; i++)
+        any |= bytes[i];
+    return any == 0;
+}
+
+typedef kfe_error call(kfe_engine *, const kfe_record *, kfe_record *, size_t, void *, size_t,
+                       unsigned);
+
+/* Calls, and is two processes then. The child has made nothing of it, and goes on with sessions of
+ * its own. */
+static void tear_call(scene *s, call *f, const kfe_record *in, size_t cap)
+{
+    uint8_t *space = calloc(1, cap);
+    kfe_record out;
+    assert_non_null(space);
+    torn.child = -1;
+    kfe_error err = f(s->engine, in, &out, 1, space, cap, 0);
+    if (torn.child == 0) {
+        rig_require(err == KFE_E_KEY_EXHAUSTED && out.error == err, 1);
+        rig_require(out.value.data == NULL && out.key.data == NULL && out.n_headers == 0, 2);
+        rig_require(all_zero(space, cap), 3);
+        s->engine->settings.backend = torn.real;
+        seal_and_open(s);
+        _exit(0);
+    }
+    assert_int_equal(err, KFE_OK);
+    int status = -1;
+    assert_int_equal(waitpid((pid_t)torn.child, &status, 0), torn.child);
+    assert_int_equal(status, 0);
+    free(space);
+}
+
+static void tear_calls(bool deterministic, bool raw)
+{
+    kfe_config *config = rig_config();
+    if (deterministic) {
+        kit_set(config, "encryption.encrypt.keys", "deterministic");
+        kit_set(config, "encryption.keymanager.deterministic.key", "orders@1");
+    }
+    scene s = {.engine = kit_engine(config), .seen = share()};
+    torn.real = s.engine->settings.backend;
+    torn.backend = *torn.real, torn.raw = raw;
+    torn.backend.seal = seal_and_tear, torn.backend.open = open_and_tear;
+    assert_int_equal(rig_seal(s.engine, NULL, &s.sealed), KFE_OK);
+    s.engine->settings.backend = &torn.backend;
+    rig_wear_out(s.engine); /* the next session has it */
+    const kfe_record in = {.topic = kit_text("topic"),
+                           .key = kit_text("customer 4711"),
+                           .value = kit_text("three pieces"),
+                           .partition = -1};
+    tear_call(&s, kfe_seal, &in, kfe_seal_space(&in, 1, 0));
+    tear_call(&s, kfe_open, &s.sealed.r, kfe_open_space(&s.sealed.r, 1, 0));
+    s.engine->settings.backend = torn.real;
+    scene_end(&s, config);
+}
+
+static void a_child_in_the_middle_of_a_call_gives_nothing_out(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        if (can(kinds[i / 2]))
+            tear_calls(i % 2 != 0, kinds[i / 2]);
+}
+
 /* ---- Many threads in one child --------------------------------------------------------------- */
 
 static void seal_into_place(void *arg, unsigned number)
@@ -338,6 +441,7 @@ int main(void)
         TEST(a_lock_held_by_the_parent_holds_no_child),
         TEST(a_provider_call_under_way_holds_no_child),
         TEST(records_under_way_hold_no_child),
+        TEST(a_child_in_the_middle_of_a_call_gives_nothing_out),
         TEST(threads_of_a_child_share_one_new_state),
         TEST(a_child_without_provider_seals_nothing),
     };

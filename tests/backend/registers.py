@@ -7,9 +7,12 @@ runs at least two vectors through nine rounds of AES or more. In those of KERNEL
 may have an operand in memory, and no round key may come from memory; few other vectors may lie on the
 stack. Each of them must be there: a kernel that is renamed or lost its loop is an error, too.
 """
+import os
 import re
-import subprocess
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from machine_code import functions, loops  # noqa: E402
 
 # Functions, whose loops there must be so many of; round keys that may be loaded in one turn (AES-192
 # is for nobody's records), and moves between registers and stack.
@@ -20,42 +23,7 @@ KERNELS = [
 ]
 
 LEAST_ROUNDS = 2 * 9
-LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
-FUNCTION = re.compile(r"^[0-9a-f]+ <([^>]+)>:$")
-TARGET = re.compile(r"^([0-9a-f]+) <([^>+]+)")
 STACK = re.compile(r"\(%r[sb]p\b")
-
-
-def functions(path):
-    """Yields (name, [(address, mnemonic, operands)])."""
-    text = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", path], check=True, capture_output=True, text=True
-    ).stdout
-    name, code = None, []
-    for line in text.splitlines():
-        head = FUNCTION.match(line)
-        if head:
-            if code:
-                yield name, code
-            name, code = head.group(1), []
-            continue
-        match = LINE.match(line)
-        if match:
-            address, mnemonic, rest = match.groups()
-            code.append((int(address, 16), mnemonic, rest.split("#")[0].strip()))
-    if code:
-        yield name, code
-
-
-def loops(code):
-    """Straight loops, as lists of instructions: a jump back, and no other jump or call in between."""
-    index = {address: i for i, (address, _, _) in enumerate(code)}
-    jumps = [i for i, (_, mnemonic, _) in enumerate(code) if mnemonic.startswith(("j", "call", "ret"))]
-    for before, i in zip([-1] + jumps, jumps):
-        target = TARGET.match(code[i][2])
-        to = int(target.group(1), 16) if target and code[i][1].startswith("j") else None
-        if to in index and before < index[to] <= i:
-            yield code[index[to] : i + 1]
 
 
 def is_hot(loop):

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions and loops of an object file's machine code, as a disassembler prints them."""
+import re
+import subprocess
+
+LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
+FUNCTION = re.compile(r"^[0-9a-f]+ <([^>]+)>:$")
+TARGET = re.compile(r"(?:^|\s)(?:0x)?([0-9a-f]+)(?: <[^>]*>)?$")
+JUMP = re.compile(r"j|b$|b\.|cbn?z|tbn?z")
+ENDS = re.compile(r"call|ret|bl")
+
+
+def functions(path, objdump="objdump"):
+    """Yields (name, [(address, mnemonic, operands)])."""
+    text = subprocess.run(
+        [objdump, "-d", "--no-show-raw-insn", path], check=True, capture_output=True, text=True
+    ).stdout
+    name, code = None, []
+    for line in text.splitlines():
+        head, match = FUNCTION.match(line), LINE.match(line)
+        if head:
+            if code:
+                yield name, code
+            name, code = head.group(1), []
+        elif match:
+            address, mnemonic, rest = match.groups()
+            operands = re.split(r"\s*(?:#|//|;)\s", rest)[0].strip()
+            code.append((int(address, 16), mnemonic, operands))
+    if code:
+        yield name, code
+
+
+def is_jump(mnemonic):
+    return JUMP.match(mnemonic) is not None
+
+
+def loops(code):
+    """Straight loops, as lists of instructions: a jump back, and no other jump or call in between."""
+    index = {address: i for i, (address, _, _) in enumerate(code)}
+    breaks = [i for i, (_, m, _) in enumerate(code) if is_jump(m) or ENDS.match(m)]
+    for before, i in zip([-1] + breaks, breaks):
+        target = TARGET.search(code[i][2]) if is_jump(code[i][1]) else None
+        to = index.get(int(target.group(1), 16)) if target else None
+        if to is not None and before < to <= i:
+            yield code[to : i + 1]

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "engine/absorb.h"
 #include "engine/aead.h"
 #include "engine/layout.h"
 #include "engine/secret.h"
@@ -103,8 +104,10 @@ kfe_error kfe_engine_enter(kfe_job *j)
     if (j->work == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     kfe_work_begin(j->work, j->state);
-    for (kfe_plan *plan = j->work->plans; plan != NULL; plan = plan->older)
+    for (kfe_plan *plan = j->work->plans; plan != NULL; plan = plan->older) {
         plan->uses = plan->laid = 0;
+        plan->last = NULL;
+    }
     return KFE_OK;
 }
 
@@ -194,9 +197,8 @@ kfe_plan *kfe_job_plan(const kfe_job *j, const kfe_record *in)
 void kfe_job_take(kfe_job *j, size_t index, kfe_plan *plan)
 {
     j->items[index].plan = plan;
-    j->items[index].first_prefix = (uint32_t)j->n_prefixes;
-    j->n_prefixes += plan->n_groups;
     plan->uses++;
+    plan->last = j->in[index].headers + (j->seal ? 0 : plan->n_groups);
 }
 
 /* Of the group's message i. */
@@ -214,41 +216,82 @@ static void announce(const kfe_plan *plan, kfe_work *work)
     }
 }
 
-static void place(kfe_job *j, const kfe_plan *plan)
+/* Gives a plan's messages their places, and what they say whatever the records are. */
+static void place(const kfe_plan *plan, kfe_work *work)
 {
-    kfe_work *work = j->work;
     for (unsigned g = 0; g < plan->n_groups; g++) {
         const kfe_group *group = &plan->groups[g];
-        if (!group->skipped) {
-            const kfe_backend *backend = work->in_use[group->in_use].session->aead->backend;
-            j->mixed |= j->backend != NULL && j->backend != backend;
-            j->backend = backend;
+        for (uint32_t i = 0; !group->skipped && i < group->n_tags; i++) {
+            kfe_field *f = &group->fields[i];
+            size_t first = kfe_work_places(work, ordinal_of(group, i), plan->uses);
+            f->op = work->ops + first;
+            f->nonce = work->nonce + first;
+            const kfe_aead_key *key = work->in_use[group->in_use].session->aead;
+            const kfe_prefix *prefix = work->prefixes + plan->first_prefix + g;
+            for (size_t nth = 0; nth < plan->uses; nth++) {
+                kfe_aead_op *op = &f->op[nth];
+                op->key = key;
+                op->nonce = f->nonce[nth];
+                op->prefix = &prefix->absorbed;
+                op->aad = f->d;
+                op->aad_len = f->d_len;
+                prefix += plan->n_groups;
+            }
         }
-        for (uint32_t i = 0; !group->skipped && i < group->n_tags; i++)
-            group->fields[i].first = kfe_work_places(work, ordinal_of(group, i), plan->uses);
     }
+}
+
+/* What each plan in use says once. *used: how many there are; *last: one of them. */
+static kfe_error prepare_plans(kfe_job *j, size_t *used, kfe_plan **last)
+{
+    kfe_error err = KFE_OK;
+    kfe_work *work = j->work;
+    for (kfe_plan *plan = work->plans; !err && plan != NULL; plan = plan->older) {
+        if (plan->uses == 0)
+            continue;
+        err = plan->bound ? KFE_OK : kfe_plan_bind(plan, work);
+        if (!err)
+            err = kfe_absorb_begin(plan, work);
+        j->mixed |= plan->mixed || (j->backend != NULL && j->backend != plan->backend);
+        j->backend = plan->backend;
+        for (unsigned g = 0; g < plan->n_groups; g++)
+            plan->groups[g].d = (kfe_bytes){NULL, 0};
+        plan->first_prefix = j->n_prefixes;
+        j->n_prefixes += plan->uses * plan->n_groups;
+        *last = plan;
+        ++*used;
+    }
+    return err;
 }
 
 kfe_error kfe_job_arrange(kfe_job *j)
 {
-    kfe_error err = KFE_OK;
-    for (kfe_plan *plan = j->work->plans; !err && plan != NULL; plan = plan->older) {
-        if (plan->uses == 0)
-            continue;
-        err = plan->bound ? KFE_OK : kfe_plan_bind(plan, j->work);
-        if (!err)
-            err = kfe_plan_hash(plan, j->work);
-        announce(plan, j->work);
-    }
-    if (!err)
-        err = kfe_work_arrange(j->work);
-    if (err)
+    size_t used = 0;
+    kfe_plan *last = NULL;
+    kfe_work *work = j->work;
+    kfe_error err = prepare_plans(j, &used, &last);
+    if (err || used == 0)
         return err;
-    for (kfe_plan *plan = j->work->plans; plan != NULL; plan = plan->older)
+    if (used == 1 && work->placed == last && work->placed_uses == last->uses) {
+        work->n = work->placed_n;
+        work->n_prefixes = j->n_prefixes;
+        return KFE_OK;
+    }
+    work->placed = NULL;
+    for (kfe_plan *plan = work->plans; plan != NULL; plan = plan->older)
         if (plan->uses > 0)
-            place(j, plan);
-    j->prefixes = kfe_work_take(j->work, j->n_prefixes * sizeof(*j->prefixes));
-    return j->prefixes != NULL ? KFE_OK : kfe_fail(KFE_E_MEMORY, "out of memory");
+            announce(plan, work);
+    kfe_work_arrange(work);
+    err = kfe_work_room(work, work->n, j->n_prefixes);
+    for (kfe_plan *plan = work->plans; !err && plan != NULL; plan = plan->older)
+        if (plan->uses > 0)
+            place(plan, work);
+    if (!err && used == 1) {
+        work->placed = last;
+        work->placed_uses = last->uses;
+        work->placed_n = work->n;
+    }
+    return err;
 }
 
 void kfe_job_fail(const kfe_job *j, size_t index, kfe_error err)

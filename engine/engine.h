@@ -25,9 +25,8 @@ typedef struct {
     const kfe_record *in;
     kfe_record *out;
     size_t n;
-    kfe_item *items;      /* one a record */
-    kfe_prefix *prefixes; /* one a record and group */
-    size_t n_prefixes;
+    kfe_item *items;            /* one a record */
+    size_t n_prefixes;          /* one a record and group */
     const kfe_backend *backend; /* of the messages */
     bool seal, in_place, mixed; /* mixed: more than one backend */
 } kfe_job;

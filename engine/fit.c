@@ -38,16 +38,21 @@ static inline bool same_name(kfe_bytes name, kfe_bytes kept)
     return name.len == kept.len && name.data != NULL && equal(name.data, kept.data, kept.len);
 }
 
-/* Nor does any of them name its own key. */
+/* Nor does any of them name its own key. Where the last record that fitted has a name in the very
+ * same memory it was compared already: nobody changes it during the call. */
 static bool same_headers(const kfe_plan *plan, const kfe_header *headers, size_t n)
 {
-    bool other = false;
-    for (size_t i = 0; i < n && !other; i++) {
-        const kfe_header *h = &headers[i];
-        other = !fits(h->value, plan->has[i], KFE_LEN_MAX) || h->key_ref != NULL ||
-                !same_name(h->name, plan->names[i]);
+    const bool compare = plan->last == NULL;
+    const kfe_header *last = compare ? headers : plan->last;
+    const kfe_form *form = plan->form;
+    for (const kfe_header *h = headers; n > 0; n--, h++, last++, form++) {
+        if ((h->value.data != NULL) != form->has || h->value.len > form->most || h->key_ref != NULL)
+            return false;
+        if ((compare || h->name.data != last->name.data || h->name.len != last->name.len) &&
+            !same_name(h->name, form->name))
+            return false;
     }
-    return !other;
+    return true;
 }
 
 static bool same_ref(const kfe_key_ref *given, const kfe_key_ref *kept)

@@ -205,6 +205,57 @@ static bool does_pieces(const kfe_backend *backend, trial *t)
     return good;
 }
 
+/* ---- ChaCha20-Poly1305: RFC 8439, section 2.8.2 --------------------------------------------- */
+
+static const char sunscreen[] = "Ladies and Gentlemen of the class of '99: If I could offer you "
+                                "only one tip for the future, sunscreen would be it.";
+enum { SUNSCREEN = sizeof(sunscreen) - 1 };
+
+/* Sealed, opened in place, and refused when the tag is another one. */
+static bool does_sunscreen(const kfe_aead_key *key)
+{
+    static const uint8_t nonce[12] = {7, 0, 0, 0, 0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47};
+    static const uint8_t aad[12] = {0x50, 0x51, 0x52, 0x53, 0xc0, 0xc1,
+                                    0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7};
+    static const uint8_t expected[16] = {0x1a, 0xe1, 0x0b, 0x59, 0x4f, 0x09, 0xe2, 0x6a,
+                                         0x7e, 0x90, 0x2e, 0xcb, 0xd0, 0x60, 0x06, 0x91};
+    uint8_t text[SUNSCREEN], tag[16] = {0};
+    uint64_t failed = UINT64_MAX;
+    kfe_aead_op op = {.key = key,
+                      .nonce = nonce,
+                      .aad = aad,
+                      .aad_len = sizeof(aad),
+                      .in = (const uint8_t *)sunscreen,
+                      .len = SUNSCREEN,
+                      .out = text,
+                      .tag = tag};
+    const kfe_aead_batch batch = {&op, 1, &failed, false};
+    if (key->backend->seal(&batch) || memcmp(tag, expected, 16) != 0) /* public */
+        return false;
+    op.in = text;
+    if (key->backend->open(&batch) || failed != 0 || memcmp(text, sunscreen, SUNSCREEN) != 0)
+        return false;
+    tag[0] ^= 1;
+    return key->backend->open(&batch) == KFE_OK && failed == 1;
+}
+
+/* *good is left alone where there is no such cipher, as in a FIPS module. */
+static kfe_error ask_chacha(const kfe_backend *backend, const struct kfe_crypto *crypto, bool *good)
+{
+    kfe_aead_key *key = NULL;
+    uint8_t raw[32];
+    if ((backend->suites >> KFE_C20P1305 & 1) == 0)
+        return KFE_OK;
+    for (unsigned i = 0; i < sizeof(raw); i++)
+        raw[i] = (uint8_t)(0x80 + i);
+    kfe_error err = kfe_aead_key_new_plain(&key, backend, crypto, KFE_C20P1305, raw);
+    if (err)
+        return err == KFE_E_BACKEND ? KFE_OK : err;
+    *good = *good && does_sunscreen(key);
+    kfe_aead_key_free_plain(key);
+    return KFE_OK;
+}
+
 kfe_error kfe_known_answers(const kfe_backend *backend, const struct kfe_crypto *crypto, bool *good)
 {
     trial *t = calloc(1, sizeof(*t));
@@ -219,5 +270,5 @@ kfe_error kfe_known_answers(const kfe_backend *backend, const struct kfe_crypto 
     for (int size = 0; size < SIZES; size++)
         kfe_aead_key_free_plain(t->key[size]);
     free(t);
-    return err;
+    return err ? err : ask_chacha(backend, crypto, good);
 }

@@ -3,6 +3,7 @@
  * messages. The same both ways, but that sealing writes envelopes and opening reads them. */
 #include "engine/layout.h"
 
+#include "engine/absorb.h"
 #include "engine/secret.h"
 #include "engine/wire.h"
 
@@ -17,6 +18,7 @@ typedef struct {
     kfe_header *to; /* those of `out` that ordinals count */
     uint8_t **at;
     uint8_t *meta[KFE_GROUPS_MAX]; /* each group's metadata: tags stand behind */
+    uint64_t counter[KFE_GROUPS_MAX];
     uint8_t *p;
     uint32_t p_len;
 } laying;
@@ -31,30 +33,55 @@ static kfe_bytes *view(const laying *l, const kfe_field *f)
     return (kfe_bytes *)(uintptr_t)kfe_view(l->out, l->to, f);
 }
 
-/* Record scope: the bytes of its fields if they follow each other in the caller's memory. */
+/* Record scope: the bytes of its fields, if they follow each other in the caller's memory; else
+ * data is NULL, unless there are none. */
 static bool in_a_row(const laying *l, const kfe_group *group, kfe_bytes *row)
 {
-    *row = (kfe_bytes){NULL, 0};
+    const uint8_t *first = NULL, *end = NULL;
+    bool follow = true;
+    row->len = 0;
     for (uint32_t i = 0; i < group->n_fields; i++) {
         kfe_bytes field = *kfe_view(l->out, l->to, &group->fields[i]);
         if (field.len == 0)
             continue;
-        if (row->data == NULL)
-            row->data = field.data;
-        else if (row->data + row->len != field.data)
-            return false;
+        if (first == NULL)
+            first = end = field.data;
+        follow = follow && end == field.data;
+        end = field.data + field.len;
         row->len += field.len;
     }
-    return true;
+    row->data = follow ? first : NULL;
+    return follow;
 }
 
-static uint8_t *gather(const laying *l, const kfe_group *group, uint8_t *to)
+/* Most fields are short, and a call of memcpy() costs more than they do. */
+static inline uint8_t *put_short(uint8_t *to, const uint8_t *from, size_t len)
+{
+    uint64_t words[2];
+    uint32_t halves[2];
+    if (len - 4 < 4) { /* 4 to 7 */
+        memcpy(&halves[0], from, 4);
+        memcpy(&halves[1], from + len - 4, 4);
+        memcpy(to, &halves[0], 4);
+        memcpy(to + len - 4, &halves[1], 4);
+        return to + len;
+    }
+    if (len - 8 <= 8) { /* 8 to 16 */
+        memcpy(&words[0], from, 8);
+        memcpy(&words[1], from + len - 8, 8);
+        memcpy(to, &words[0], 8);
+        memcpy(to + len - 8, &words[1], 8);
+        return to + len;
+    }
+    return kfe_put(to, from, len);
+}
+
+static void gather(const laying *l, const kfe_group *group, uint8_t *to)
 {
     for (uint32_t i = 0; i < group->n_fields; i++) {
         kfe_bytes field = *kfe_view(l->out, l->to, &group->fields[i]);
-        to = kfe_put(to, field.data, field.len);
+        to = put_short(to, field.data, field.len);
     }
-    return to;
 }
 
 /* Points the fields of a row to where it goes. */
@@ -74,8 +101,6 @@ static kfe_error place_row(laying *l, unsigned g, kfe_bytes *in, uint8_t **out)
 {
     const kfe_group *group = &l->plan->groups[g];
     bool row = in_a_row(l, group, in);
-    if (!row)
-        in->len = (size_t)kfe_group_len(group, l->out, l->to);
     if (!l->j->in_place) {
         *out = *l->at;
         *l->at += in->len;
@@ -102,70 +127,89 @@ static kfe_error place_row(laying *l, unsigned g, kfe_bytes *in, uint8_t **out)
 
 /* What the messages of a group have in common, and where they go. */
 typedef struct {
-    const kfe_aead_key *key;
-    const kfe_gcm_prefix *prefix;
     uint64_t nonce[2]; /* as kfe_nonce_put() wants it */
     uint8_t *tag;
-    kfe_aead_op *ops;
-    uint8_t (*nonces)[16];
     size_t nth; /* record of the plan */
     uint8_t *at;
 } common;
 
-/* The field's message, all filled in but its text. */
+/* The field's message: its nonce and tag are the record's own, what it has always said is there,
+ * its text is to come. */
 static inline kfe_aead_op *next_message(common *c, const kfe_field *f, uint64_t nonce_end)
 {
-    size_t i = f->first + c->nth;
-    kfe_aead_op *op = &c->ops[i];
-    kfe_nonce_put(c->nonces[i], c->nonce, nonce_end);
-    op->key = c->key;
-    op->nonce = c->nonces[i];
-    op->prefix = c->prefix;
-    op->aad = f->d;
+    kfe_aead_op *op = &f->op[c->nth];
+    kfe_nonce_put(f->nonce[c->nth], c->nonce, nonce_end);
     op->tag = c->tag;
-    op->aad_len = f->d_len;
     c->tag += KFE_TAG_LEN;
     return op;
 }
 
-static inline void lay_field(common *c, const kfe_field *f, kfe_bytes *field, bool in_place)
+/* `in_place` is known where this is called. A field that is null is a message over nothing. */
+static inline __attribute__((always_inline)) void lay_field(common *c, const kfe_field *f,
+                                                            kfe_bytes *field, bool in_place)
 {
     const uint8_t *in = field->data;
     size_t len = field->len;
     kfe_aead_op *op = next_message(c, f, f->nonce_end);
     op->in = in;
     op->len = (uint32_t)len;
-    op->out = (uint8_t *)(uintptr_t)in;
-    if (!in_place && in != NULL) {
-        op->out = c->at;
-        field->data = c->at;
+    op->out = in_place ? (uint8_t *)(uintptr_t)in : c->at;
+    if (!in_place) {
+        field->data = in != NULL ? c->at : NULL;
         c->at += len;
     }
 }
 
-static kfe_error lay_row(laying *l, unsigned g, common *c)
+static inline __attribute__((always_inline)) void
+lay_list(common *c, const kfe_group *group, char *record, char *headers, bool in_place)
 {
-    const kfe_group *group = &l->plan->groups[g];
+    const kfe_field *f = group->fields, *end = f + group->n_fields;
+    for (const kfe_field *stop = f + group->n_in_record; f < stop; f++)
+        lay_field(c, f, (kfe_bytes *)(record + f->offset), in_place);
+    for (; f < end; f++)
+        lay_field(c, f, (kfe_bytes *)(headers + f->offset), in_place);
+}
+
+/* D of record scope binds the lengths: as long as they stay, so does it. */
+static kfe_error write_d(const laying *l, kfe_group *group)
+{
+    bool same = group->d.data != NULL;
     size_t room = KFE_D_MAX_HEAD;
-    for (uint32_t i = 0; i < group->n_fields; i++)
-        room += KFE_D_MAX_PART + group->fields[i].name.len;
+    for (uint32_t i = 0; i < group->n_fields; i++) {
+        kfe_field *f = &group->fields[i];
+        uint32_t len = (uint32_t)kfe_view(l->out, l->to, f)->len;
+        same = same && f->len == len;
+        f->len = len;
+        room += KFE_D_MAX_PART + f->name.len;
+    }
+    if (same)
+        return KFE_OK;
     uint8_t *d = kfe_work_take(l->j->work, room);
     if (d == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     uint8_t *at = kfe_aad_record_head(d, group->n_fields);
     for (uint32_t i = 0; i < group->n_fields; i++) {
         const kfe_field *f = &group->fields[i];
-        uint32_t len = (uint32_t)kfe_view(l->out, l->to, f)->len;
-        at = kfe_aad_record_part(at, f->kind, f->ordinal, len, f->name);
+        at = kfe_aad_record_part(at, f->kind, f->ordinal, f->len, f->name);
     }
+    group->d = (kfe_bytes){d, (size_t)(at - d)};
+    return KFE_OK;
+}
+
+static kfe_error lay_row(laying *l, unsigned g, common *c)
+{
+    kfe_group *group = &l->plan->groups[g];
+    kfe_error err = write_d(l, group);
+    if (err)
+        return err;
     kfe_bytes in;
     uint8_t *out;
-    kfe_error err = place_row(l, g, &in, &out);
+    err = place_row(l, g, &in, &out);
     if (err)
         return err;
     kfe_aead_op *op = next_message(c, group->fields, kfe_nonce_end(KFE_ORD_RECORD));
-    op->aad = d;
-    op->aad_len = (uint32_t)(at - d);
+    op->aad = group->d.data;
+    op->aad_len = (uint32_t)group->d.len;
     op->in = in.data;
     op->out = out;
     op->len = (uint32_t)in.len;
@@ -175,14 +219,10 @@ static kfe_error lay_row(laying *l, unsigned g, common *c)
 static void lay_fields(const laying *l, const kfe_group *group, const common *all)
 {
     common c = *all; /* a copy that nothing can alias */
-    const bool in_place = l->j->in_place;
-    kfe_record *out = l->out;
-    char *to = (char *)l->to;
-    const kfe_field *f = group->fields, *end = f + group->n_fields;
-    for (const kfe_field *stop = f + group->n_in_record; f < stop; f++)
-        lay_field(&c, f, (kfe_bytes *)((char *)out + f->offset), in_place);
-    for (; f < end; f++)
-        lay_field(&c, f, (kfe_bytes *)(to + f->offset), in_place);
+    if (l->j->in_place)
+        lay_list(&c, group, (char *)l->out, (char *)l->to, true);
+    else
+        lay_list(&c, group, (char *)l->out, (char *)l->to, false);
     *l->at = c.at;
 }
 
@@ -192,27 +232,24 @@ static uint64_t counter_of(const uint8_t *meta, const kfe_group *group)
     return kfe_get_u64(meta + group->meta_len - 8) & (((uint64_t)1 << 48) - 1);
 }
 
-static kfe_error lay_group(laying *l, unsigned g, kfe_prefix *prefix)
+static void absorb(const laying *l, unsigned g, kfe_prefix *prefix)
 {
     const kfe_group *group = &l->plan->groups[g];
-    uint8_t *meta = l->meta[g];
     const kfe_aead_key *key = l->j->work->in_use[group->in_use].session->aead;
-    const kfe_plan *plan = l->plan;
     prefix->bytes = l->p;
     prefix->record = l->index;
     prefix->absorbed.len = l->p_len;
-    if (key->backend->from_state) {
-        memcpy(prefix->absorbed.ghash, *group->state, sizeof(*group->state));
-        key->backend->hash(key, prefix->absorbed.ghash, l->p + plan->p_fixed,
-                           (l->p_len - plan->p_fixed) / 16);
-    }
-    const kfe_work *work = l->j->work;
-    common c = {.key = key, .prefix = &prefix->absorbed, .tag = meta + group->meta_len};
-    c.ops = work->ops;
-    c.nonces = work->nonce;
-    c.nth = l->nth;
-    c.at = *l->at;
-    kfe_nonce_begin(c.nonce, counter_of(meta, group));
+    const kfe_absorb_p p = {l->p, l->p_len, l->counter[g]};
+    if (key->backend->from_state)
+        kfe_absorb(l->plan, group, key, &p, prefix->absorbed.ghash);
+}
+
+static kfe_error lay_group(laying *l, unsigned g)
+{
+    const kfe_group *group = &l->plan->groups[g];
+    uint8_t *meta = l->meta[g];
+    common c = {.tag = meta + group->meta_len, .nth = l->nth, .at = *l->at};
+    kfe_nonce_begin(c.nonce, l->counter[g]);
     if (group->env.record_scope)
         return lay_row(l, g, &c);
     if (group->n_fields > 0) {
@@ -242,12 +279,34 @@ static kfe_error lay_prefix(laying *l, kfe_bytes key)
             end = kfe_aad_put_key(l->p, end, k);
         l->p_len = (uint32_t)(end - l->p);
     }
-    for (unsigned g = 0; g < plan->n_groups; g++) {
+    for (unsigned g = 0; plan->steps == NULL && g < plan->n_groups; g++) {
         const kfe_group *group = &plan->groups[g];
         uint32_t counter_at = group->meta_len - KFE_COUNTER_LEN;
         memcpy(l->p + group->meta_at + counter_at, l->meta[g] + counter_at, KFE_COUNTER_LEN);
     }
     return KFE_OK;
+}
+
+/* The first headers are the envelopes, on the side where these are. */
+static void copy_headers(const laying *l, const kfe_header *from)
+{
+    const kfe_header *says = l->plan->says;
+    kfe_header *to = l->to;
+    for (uint32_t i = 0, n = l->plan->n_headers; i < n; i++) {
+        to[i].name = from[i].name;
+        to[i].value = from[i].value;
+        to[i].key_ref = NULL;
+        to[i].status = says[i].status;
+    }
+}
+
+/* Metadata in whole pieces of 16 bytes: what is too much of the last lies within P's room on the
+ * one side, and on the other where a tag will be. */
+static uint8_t *put_metadata(uint8_t *to, const uint8_t *from, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i += 16)
+        memcpy(to + i, from + i, 16);
+    return to + len;
 }
 
 /* Envelopes with counters of their own, as the first headers. */
@@ -258,8 +317,9 @@ static void write_envelopes(laying *l, kfe_header *headers)
     for (unsigned g = 0; g < plan->n_groups; g++) {
         const kfe_group *group = &plan->groups[g];
         uint8_t *start = *l->at;
-        uint8_t *end = kfe_put(start, plan->p + group->meta_at, group->meta_len);
-        kfe_put_u48(end - KFE_COUNTER_LEN, l->j->work->in_use[group->in_use].next++);
+        uint8_t *end = put_metadata(start, plan->p + group->meta_at, group->meta_len);
+        l->counter[g] = l->j->work->in_use[group->in_use].next++;
+        kfe_put_u48(end - KFE_COUNTER_LEN, l->counter[g]);
         *l->at = end + group->n_tags * KFE_TAG_LEN;
         l->meta[g] = start;
         headers[g] =
@@ -267,11 +327,37 @@ static void write_envelopes(laying *l, kfe_header *headers)
     }
 }
 
+static void read_envelopes(laying *l, const kfe_header *headers)
+{
+    for (unsigned g = 0; g < l->plan->n_groups; g++) {
+        l->meta[g] = own(headers[g].value);
+        l->counter[g] = counter_of(l->meta[g], &l->plan->groups[g]);
+    }
+}
+
+/* All of it but the bytes; `in` may be the same record. */
+static void write_record(const laying *l, const kfe_record *in, kfe_bytes key,
+                         const kfe_header *headers)
+{
+    const kfe_plan *plan = l->plan;
+    kfe_record *out = l->out;
+    out->topic = in->topic;
+    out->key = key;
+    out->value = in->value;
+    out->headers = headers;
+    out->n_headers = (size_t)(l->to - headers) + plan->n_headers;
+    out->partition = in->partition;
+    out->key_ref = NULL;
+    out->key_status = plan->key_status;
+    out->value_status = plan->value_status;
+    out->error = KFE_OK;
+}
+
 kfe_error kfe_layout(const kfe_job *j, size_t index, kfe_bytes key, uint8_t **at)
 {
     kfe_item *item = &j->items[index];
     kfe_plan *plan = item->plan;
-    kfe_record in = j->in[index]; /* `out` may be `in` */
+    const kfe_record *in = &j->in[index]; /* `out` may be `in` */
     unsigned n_new = j->seal ? plan->n_groups : 0, n_gone = j->seal ? 0 : plan->n_groups;
     uint8_t *start = *at;
     kfe_header *headers = kfe_take_headers(at, n_new + plan->n_headers);
@@ -284,29 +370,21 @@ kfe_error kfe_layout(const kfe_job *j, size_t index, kfe_bytes key, uint8_t **at
     l.out = &j->out[index];
     l.to = headers + n_new;
     l.at = at;
-    const kfe_header *from = in.headers + n_gone;
-    for (uint32_t i = 0, n = plan->n_headers; i < n; i++) {
-        l.to[i] = plan->says[i];
-        l.to[i].name = from[i].name;
-        l.to[i].value = from[i].value;
-    }
-    *l.out = (kfe_record){.topic = in.topic,
-                          .partition = in.partition,
-                          .key = key,
-                          .value = in.value,
-                          .headers = headers,
-                          .n_headers = n_new + plan->n_headers,
-                          .key_status = plan->key_status,
-                          .value_status = plan->value_status};
     if (j->seal)
         write_envelopes(&l, headers);
-    for (unsigned g = 0; !j->seal && g < plan->n_groups; g++)
-        l.meta[g] = own(in.headers[g].value);
+    else
+        read_envelopes(&l, in->headers);
     kfe_error err = lay_prefix(&l, key);
-    kfe_prefix *prefix = &j->prefixes[item->first_prefix];
+    kfe_prefix *prefix = j->work->prefixes + plan->first_prefix + l.nth * plan->n_groups;
+    /* Hashing takes long and nothing here waits for it: the rest is done meanwhile. */
     for (unsigned g = 0; !err && g < plan->n_groups; g++)
         if (!plan->groups[g].skipped)
-            err = lay_group(&l, g, &prefix[g]);
+            absorb(&l, g, &prefix[g]);
+    copy_headers(&l, in->headers + n_gone);
+    write_record(&l, in, key, headers);
+    for (unsigned g = 0; !err && g < plan->n_groups; g++)
+        if (!plan->groups[g].skipped)
+            err = lay_group(&l, g);
     item->laid = (kfe_bytes){start, (size_t)(*at - start)};
     return err;
 }
@@ -316,7 +394,7 @@ void kfe_layout_scatter(const kfe_job *j, size_t index)
     const kfe_item *item = &j->items[index];
     const kfe_record *out = &j->out[index];
     const kfe_header *to = out->headers + (j->seal ? item->plan->n_groups : 0);
-    for (unsigned g = 0; item->text != NULL && g < item->plan->n_groups; g++) {
+    for (unsigned g = 0; g < item->plan->n_groups; g++) {
         const kfe_group *group = &item->plan->groups[g];
         const uint8_t *from = item->text[g];
         for (uint32_t i = 0; from != NULL && i < group->n_fields; i++) {

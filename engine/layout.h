@@ -10,7 +10,7 @@
  * or a deterministic one. *at moves on in the space; item->laid tells what was written there. */
 kfe_error kfe_layout(const kfe_job *job, size_t index, kfe_bytes key, uint8_t **at);
 
-/* After the backend: copies rows that were worked on elsewhere back to the fields. */
+/* After the backend: copies rows that were worked on elsewhere (item->text) back to the fields. */
 void kfe_layout_scatter(const kfe_job *job, size_t index);
 
 /* Zeroes everything that was written for a record that failed. */

@@ -12,8 +12,9 @@ size_t kfe_open_space(const kfe_record *in, size_t n, unsigned flags)
     for (size_t i = 0; i < n; i++) {
         size_t n_headers = in[i].headers == NULL ? 0 : in[i].n_headers;
         space += 16 + sizeof(kfe_header) * n_headers + kfe_room(in[i].key) + kfe_room(in[i].value);
-        for (size_t h = 0; h < n_headers; h++)
-            space += kfe_room(in[i].headers[h].value);
+        const kfe_header *h = in[i].headers;
+        for (; n_headers > 0; n_headers--, h++)
+            space += kfe_room(h->value);
     }
     return space;
 }
@@ -215,7 +216,8 @@ static void finish(const kfe_job *j, size_t index, uint8_t **at)
     for (unsigned g = 0; g < plan->n_groups; g++)
         if (!plan->groups[g].skipped)
             kfe_session_prove(j->state, j->work->in_use[plan->groups[g].in_use].session);
-    kfe_layout_scatter(j, index);
+    if (j->items[index].text != NULL)
+        kfe_layout_scatter(j, index);
 }
 
 static kfe_error open_all(kfe_job *j, uint8_t *at)

@@ -21,10 +21,9 @@ kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip)
     bool good = true;
     kfe_plan *plan = kfe_work_keep(work, sizeof(*plan));
     uint32_t n = (uint32_t)in->n_headers - skip;
-    kfe_bytes *names = kfe_work_keep(work, n * sizeof(*names));
-    bool *has = kfe_work_keep(work, n * sizeof(*has));
+    kfe_form *form = kfe_work_keep(work, n * sizeof(*form));
     kfe_header *says = kfe_work_keep(work, n * sizeof(*says));
-    if (plan == NULL || names == NULL || has == NULL || says == NULL)
+    if (plan == NULL || form == NULL || says == NULL)
         return NULL;
     plan->topic = keep(work, in->topic, &good);
     plan->has_key = in->key.data != NULL;
@@ -32,12 +31,12 @@ kfe_plan *kfe_plan_new(kfe_work *work, const kfe_record *in, uint32_t skip)
     plan->headers = in->headers + skip;
     plan->n_headers = n;
     plan->in_headers = in->n_headers;
-    plan->names = names;
-    plan->has = has;
+    plan->form = form;
     plan->says = says;
     for (uint32_t i = 0; i < n; i++) {
-        names[i] = keep(work, plan->headers[i].name, &good);
-        has[i] = plan->headers[i].value.data != NULL;
+        form[i].name = keep(work, plan->headers[i].name, &good);
+        form[i].has = plan->headers[i].value.data != NULL;
+        form[i].most = form[i].has ? KFE_LEN_MAX : 0;
     }
     return good ? plan : NULL;
 }
@@ -63,19 +62,57 @@ static bool merge_maps(const kfe_plan *plan, uint8_t map[KFE_HEADERS_MAX / 8])
     return n > 0 && n < plan->n_headers;
 }
 
-/* A quarter of a million comparisons at the very most; most records do not get beyond the first
- * line. */
+/* Shorter names first. */
+static int by_name(kfe_bytes a, kfe_bytes b)
+{
+    if (a.len != b.len)
+        return a.len < b.len ? -1 : 1;
+    return a.len == 0 ? 0 : memcmp(a.data, b.data, a.len); /* public */
+}
+
+/* Lets the header at `i` of a heap of n sink to its place. */
+static void sink(const kfe_form *form, uint16_t *heap, uint32_t i, uint32_t n)
+{
+    const uint16_t sinks = heap[i];
+    for (uint32_t below; (below = 2 * i + 1) < n; i = below) {
+        if (below + 1 < n && by_name(form[heap[below]].name, form[heap[below + 1]].name) < 0)
+            below++;
+        if (by_name(form[sinks].name, form[heap[below]].name) >= 0)
+            break;
+        heap[i] = heap[below];
+    }
+    heap[i] = sinks;
+}
+
+/* Whoever writes records chooses the names: a heap sorts all of them equally fast, and qsort() may
+ * allocate. */
+static void sort_names(const kfe_form *form, uint16_t *order, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        order[i] = (uint16_t)i;
+    for (uint32_t i = n / 2; i-- > 0;)
+        sink(form, order, i, n);
+    for (uint32_t left = n; left > 1;) {
+        uint16_t last = order[0];
+        order[0] = order[--left];
+        order[left] = last;
+        sink(form, order, 0, left);
+    }
+}
+
+/* Most records do not get beyond the first line. */
 bool kfe_plan_names_clash(const kfe_plan *plan)
 {
     uint8_t map[KFE_HEADERS_MAX / 8] = {0};
+    uint16_t order[KFE_HEADERS_MAX];
     if (!merge_maps(plan, map))
         return false;
-    for (uint32_t i = 0; i < plan->n_headers; i++) {
-        if (map[i / 8] >> (i % 8) & 1)
-            continue;
-        for (uint32_t j = 0; j < plan->n_headers; j++)
-            if ((map[j / 8] >> (j % 8) & 1) != 0 && kfe_names_equal(plan->names[i], plan->names[j]))
-                return true;
+    sort_names(plan->form, order, plan->n_headers);
+    for (uint32_t i = 1; i < plan->n_headers; i++) {
+        uint16_t a = order[i - 1], b = order[i];
+        bool differ = ((map[a / 8] >> a % 8 ^ map[b / 8] >> b % 8) & 1) != 0;
+        if (differ && kfe_names_equal(plan->form[a].name, plan->form[b].name))
+            return true;
     }
     return false;
 }
@@ -108,8 +145,8 @@ static kfe_error list_group(const kfe_plan *plan, kfe_work *work, kfe_group *gro
     for (uint32_t i = 0; i < e->n_headers; i++)
         if (kfe_covers_header(e, i))
             add(group, (uint16_t)(KFE_ORD_HEADER + i),
-                plan->has[i] ? KFE_D_HEADER : KFE_D_NULL_HEADER)
-                ->name = plan->names[i];
+                plan->form[i].has ? KFE_D_HEADER : KFE_D_NULL_HEADER)
+                ->name = plan->form[i].name;
     group->n_tags = e->record_scope || group->n_fields == 0 ? 1 : group->n_fields;
     return KFE_OK;
 }
@@ -171,30 +208,19 @@ kfe_error kfe_plan_bind(kfe_plan *plan, kfe_work *work)
 {
     kfe_error err = KFE_OK;
     plan->p_own = plan->k_varies;
+    plan->backend = NULL;
+    plan->mixed = false;
+    work->placed = NULL; /* what messages say of it changes */
     for (unsigned g = 0; !err && g < plan->n_groups; g++) {
         kfe_group *group = &plan->groups[g];
         if (group->skipped)
             continue;
-        plan->p_own |= !work->in_use[group->in_use].session->aead->backend->from_state;
+        const kfe_backend *backend = work->in_use[group->in_use].session->aead->backend;
+        plan->p_own |= !backend->from_state;
+        plan->mixed |= plan->backend != NULL && plan->backend != backend;
+        plan->backend = backend;
         err = bind_fields(group, work);
     }
     plan->bound = err == KFE_OK;
     return err;
-}
-
-kfe_error kfe_plan_hash(kfe_plan *plan, kfe_work *work)
-{
-    uint8_t(*states)[16] = kfe_work_take(work, plan->n_groups * sizeof(*states));
-    if (states == NULL)
-        return kfe_fail(KFE_E_MEMORY, "out of memory");
-    for (unsigned g = 0; g < plan->n_groups; g++) {
-        kfe_group *group = &plan->groups[g];
-        if (group->skipped)
-            continue;
-        const kfe_aead_key *key = work->in_use[group->in_use].session->aead;
-        group->state = &states[g];
-        if (key->backend->from_state)
-            key->backend->hash(key, states[g], plan->p, plan->p_fixed / 16);
-    }
-    return KFE_OK;
 }

@@ -20,7 +20,9 @@ typedef struct {
     uint64_t nonce_end;
     const uint8_t *d; /* field scope: its own AAD */
     uint32_t d_len;
-    size_t first;   /* where the call's first record has its message in the batch */
+    uint32_t len;    /* record scope: in the last record */
+    kfe_aead_op *op; /* the message of the call's first record: those of the others follow */
+    uint8_t (*nonce)[16];
     kfe_bytes name; /* of a header */
 } kfe_field;
 
@@ -35,13 +37,24 @@ typedef struct {
     bool skipped;         /* partial opening: its key is not at hand */
     uint32_t meta_at;     /* where its metadata stand in the plan's P */
     uint32_t meta_len;    /* the last 6 bytes of them are the counter */
+    kfe_bytes d;          /* record scope: the last record's D, for this call; or NULL */
     uint8_t (*state)[16]; /* GHASH of P's constant blocks under its key, for this call */
 } kfe_group;
 
+/* Of a header. */
+typedef struct {
+    kfe_bytes name;
+    size_t most; /* bytes that its value may have */
+    bool has;    /* that is not null */
+} kfe_form;
+
 typedef struct kfe_plan {
     struct kfe_plan *older;
-    size_t uses; /* records of this call */
-    size_t laid; /* of these, laid out */
+    size_t uses;                /* records of this call */
+    size_t laid;                /* of these, laid out */
+    size_t first_prefix;        /* of the first of them; each record has one a group */
+    const kfe_backend *backend; /* of its messages, once bound */
+    bool mixed;                 /* they have more than one */
     bool bound;
     bool listed; /* its topic is listed in encryption.unencrypted.topics */
     bool once;   /* more than the form decided: fits the one record */
@@ -55,8 +68,8 @@ typedef struct kfe_plan {
     kfe_key_ref key_ref;       /* the record's own; name NULL: none */
     uint32_t n_headers;        /* `kfe` ones, and added ones that are dropped, not counted */
     size_t in_headers;         /* opening: all that the record comes with */
-    kfe_bytes *names;          /* of the headers */
-    bool *has;                 /* their values are not null */
+    kfe_form *form;            /* of each header */
+    const kfe_header *last;    /* of the last record of this call that fitted; NULL: none yet */
     const kfe_header *headers; /* of the first record, while it is decided */
 
     /* P: metadata of all groups, label, K. What differs between records, counters and perhaps K, is
@@ -64,10 +77,12 @@ typedef struct kfe_plan {
     kfe_bytes label;
     kfe_aad_key k; /* `bytes` are each record's own */
     uint8_t *p;
-    uint32_t p_len;   /* without K when that differs */
-    uint32_t p_fixed; /* leading bytes that are the same for all: a multiple of 16 */
-    bool k_varies;    /* the key is neither sealed nor null: bound by its bytes */
-    bool p_own;       /* each record needs bytes of its own */
+    uint32_t p_len;          /* without K when that differs */
+    uint32_t p_fixed;        /* leading bytes that are the same for all: a multiple of 16 */
+    uint32_t p_done;         /* of these, what the groups' states took in for this call */
+    struct kfe_steps *steps; /* for this call, absorb.c's own; or NULL */
+    bool k_varies;           /* the key is neither sealed nor null: bound by its bytes */
+    bool p_own;              /* each record needs bytes of its own */
 
     /* Opening: what becomes of the fields. */
     kfe_field_status key_status, value_status;
@@ -77,7 +92,6 @@ typedef struct kfe_plan {
 /* A record of the call. */
 typedef struct {
     kfe_plan *plan; /* NULL: failed, or passed on in clear */
-    uint32_t first_prefix;
     kfe_bytes laid; /* of the space, written for it */
     uint8_t **text; /* record scope, in place: each group's fields in a row, where they were not */
 } kfe_item;
@@ -100,8 +114,11 @@ static inline uint64_t kfe_group_len(const kfe_group *group, const kfe_record *r
                                      const kfe_header *headers)
 {
     uint64_t len = 0;
-    for (uint32_t i = 0; i < group->n_fields; i++)
-        len += kfe_view(record, headers, &group->fields[i])->len;
+    const kfe_field *f = group->fields, *end = f + group->n_fields;
+    for (const kfe_field *stop = f + group->n_in_record; f < stop; f++)
+        len += ((const kfe_bytes *)((const char *)record + f->offset))->len;
+    for (; f < end; f++)
+        len += ((const kfe_bytes *)((const char *)headers + f->offset))->len;
     return len;
 }
 
@@ -126,8 +143,5 @@ bool kfe_fits_opening(const kfe_plan *plan, const kfe_record *in);
 kfe_error kfe_plan_prefix(kfe_plan *plan, kfe_work *work);
 /* Builds every D, once sessions are settled. */
 kfe_error kfe_plan_bind(kfe_plan *plan, kfe_work *work);
-/* Hashes what of P is the same for all records of the call. That state tells of the key: it goes
- * with the call. */
-kfe_error kfe_plan_hash(kfe_plan *plan, kfe_work *work);
 
 #endif

@@ -16,9 +16,10 @@ size_t kfe_seal_space(const kfe_record *in, size_t n, unsigned flags)
             space += text + KFE_META_MAX + 128; /* no headers, or refused */
             continue;
         }
-        for (size_t h = 0; h < r->n_headers; h++) {
-            text += kfe_room(r->headers[h].value);
-            groups += r->headers[h].key_ref != NULL;
+        const kfe_header *h = r->headers;
+        for (size_t left = r->n_headers; left > 0; left--, h++) {
+            text += kfe_room(h->value);
+            groups += h->key_ref != NULL;
         }
         groups = groups < KFE_GROUPS_MAX ? groups : KFE_GROUPS_MAX;
         space += 16 + sizeof(kfe_header) * (r->n_headers + groups) + groups * KFE_META_MAX +
@@ -245,7 +246,7 @@ static kfe_error seal_all(kfe_job *j, uint8_t *at)
             continue;
         if (err)
             kfe_job_fail(j, i, err);
-        else
+        else if (j->items[i].text != NULL)
             kfe_layout_scatter(j, i);
     }
     return kfe_work_result(j->work);

@@ -121,7 +121,11 @@ static kfe_error pick_backend(kfe_settings *s)
                             "encryption.openssl.propquery is for",
                             name);
     }
-    return kfe_backend_pick(name, s->crypto, &s->backend);
+    kfe_error err = kfe_backend_pick(name, s->crypto, &s->backend);
+    const kfe_backend *other = NULL;
+    if (!err && (s->suites & ~s->backend->suites) != 0) /* OpenSSL does those */
+        err = kfe_backend_pick("openssl", s->crypto, &other);
+    return err;
 }
 
 kfe_error kfe_settings_init(kfe_settings *s, const kfe_config *config)

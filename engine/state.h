@@ -99,7 +99,8 @@ typedef struct {
 kfe_error kfe_state_new(kfe_state **out, const kfe_settings *settings);
 void kfe_state_free(kfe_state *state);
 
-/* CLOCK_BOOTTIME in ms: runs on in suspend, and no clock setting moves it. */
+/* CLOCK_BOOTTIME in ms, up to a timer tick (10 ms at most) ago: runs on in suspend, and no clock
+ * setting moves it. */
 int64_t kfe_now_ms(void);
 
 /* ---- keyring.c: lock held, unless said -------------------------------------------------- */

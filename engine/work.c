@@ -39,6 +39,7 @@ void kfe_work_free(kfe_work *work)
     free_chunks(&work->call);
     free_chunks(&work->kept);
     free_batch(work);
+    free(work->prefixes); /* wiped after each call */
     free(work->in_use);
     free(work);
 }
@@ -148,6 +149,9 @@ void kfe_work_end(kfe_work *work)
     memset(work->class_at, 0, work->class_end * sizeof(*work->class_at));
     work->class_end = 0;
     work->first = KFE_OK;
+    if (work->n_prefixes > 0)
+        kfe_wipe(work->prefixes, work->n_prefixes * sizeof(*work->prefixes));
+    work->n_prefixes = 0;
     reset_chunks(&work->call);
     if (!worth_keeping(work))
         kfe_work_forget(work, work->state);
@@ -177,8 +181,6 @@ void kfe_work_announce(kfe_work *work, uint16_t ordinal, size_t n)
 
 static kfe_error make_room(kfe_work *w, size_t n)
 {
-    if (n <= w->room)
-        return KFE_OK;
     free_batch(w);
     n = (n + 63) & ~(size_t)63;
     w->ops = aligned_alloc(64, n * sizeof(*w->ops));
@@ -192,16 +194,29 @@ static kfe_error make_room(kfe_work *w, size_t n)
     return KFE_OK;
 }
 
-kfe_error kfe_work_arrange(kfe_work *work)
+kfe_error kfe_work_room(kfe_work *w, size_t messages, size_t prefixes)
 {
-    kfe_error err = make_room(work, work->n);
+    kfe_error err = messages > w->room ? make_room(w, messages) : KFE_OK;
+    if (!err && prefixes > w->prefix_room) {
+        free(w->prefixes);
+        w->prefix_room = 0;
+        w->prefixes = malloc(prefixes * sizeof(*w->prefixes));
+        if (w->prefixes == NULL)
+            return kfe_fail(KFE_E_MEMORY, "out of memory");
+        w->prefix_room = prefixes;
+    }
+    w->n_prefixes = err ? 0 : prefixes;
+    return err;
+}
+
+void kfe_work_arrange(kfe_work *work)
+{
     uint32_t at = 0;
-    for (unsigned class = 0; !err && class < work->class_end; class ++) {
+    for (unsigned class = 0; class < work->class_end; class ++) {
         uint32_t count = work->class_at[class];
         work->class_at[class] = at;
         at += count;
     }
-    return err;
 }
 
 size_t kfe_work_places(kfe_work *work, uint16_t ordinal, size_t n)

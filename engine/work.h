@@ -42,6 +42,11 @@ typedef struct {
     kfe_aead_op *ops;
     uint8_t (*nonce)[16];
     uint64_t *failed;
+    kfe_prefix *prefixes; /* one a record and group */
+    size_t n_prefixes, prefix_room;
+    const struct kfe_plan
+        *placed; /* the last batch was of this plan alone, so many records of it: */
+    size_t placed_uses, placed_n; /* and messages; what these always say is there; or NULL */
     uint32_t class_at[KFE_CLASSES];
     unsigned class_end;     /* classes in use */
     kfe_chunk *call, *kept; /* memory until the end of the call; until kfe_work_forget() */
@@ -82,7 +87,9 @@ static inline unsigned kfe_work_class(uint16_t ordinal)
     return ordinal < KFE_CLASSES - 1 ? ordinal + 1u : 0;
 }
 void kfe_work_announce(kfe_work *work, uint16_t ordinal, size_t n);
-kfe_error kfe_work_arrange(kfe_work *work);
+void kfe_work_arrange(kfe_work *work);
+/* Room for the batch, and a prefix for each record and group. */
+kfe_error kfe_work_room(kfe_work *work, size_t messages, size_t prefixes);
 /* The first of n places. */
 size_t kfe_work_places(kfe_work *work, uint16_t ordinal, size_t n);
 

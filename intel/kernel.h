@@ -23,4 +23,12 @@
 #define CODE_STAYS(pointer) (void)(pointer)
 #endif
 
+/* What is not wanted for a while waits in memory: a compiler that runs out of registers would
+ * choose worse. */
+#ifndef KFE_NO_TERNARY
+#define IN_MEMORY(variable) __asm__("" : "+m"(variable))
+#else
+#define IN_MEMORY(variable) (void)(variable)
+#endif
+
 #endif

@@ -89,6 +89,23 @@ static void every_class(void **state)
     each_suite(all_classes);
 }
 
+/* Powers of H are kept for so many blocks, of AAD and text together: what has more is hashed in
+ * portions. Numbers around those, in batches too small for groups. */
+static void all_portions(void)
+{
+    for (uint32_t blocks = 58; blocks <= 84; blocks++)
+        for (uint32_t aad = 0; aad <= 24; aad++) {
+            one_class(blocks, aad, 1);
+            one_class(blocks, aad, 2 + kit_below(3));
+        }
+}
+
+static void every_portion(void **state)
+{
+    (void)state;
+    each_suite(all_portions);
+}
+
 /* Classes of one, two, an odd and an even number of blocks. */
 static void all_numbers(void)
 {
@@ -151,6 +168,7 @@ int main(int argc, char **argv)
     bench = lab_bench_new(kit_random());
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_class),
+        cmocka_unit_test(every_portion),
         cmocka_unit_test(every_number_of_messages),
         cmocka_unit_test(one_class_after_the_other),
         cmocka_unit_test(classes_without_order),

@@ -35,11 +35,19 @@ def is_jump(mnemonic):
 
 
 def loops(code):
-    """Straight loops, as lists of instructions: a jump back, and no other jump or call in between."""
+    """Innermost loops, as lists of instructions: a jump back, and between its target and itself no
+    call, and no jump but those that skip a part of the loop."""
     index = {address: i for i, (address, _, _) in enumerate(code)}
-    breaks = [i for i, (_, m, _) in enumerate(code) if is_jump(m) or ENDS.match(m)]
-    for before, i in zip([-1] + breaks, breaks):
-        target = TARGET.search(code[i][2]) if is_jump(code[i][1]) else None
-        to = index.get(int(target.group(1), 16)) if target else None
-        if to is not None and before < to <= i:
-            yield code[to : i + 1]
+    target = {}
+    for i, (_, mnemonic, operands) in enumerate(code):
+        if is_jump(mnemonic):
+            match = TARGET.search(operands)
+            target[i] = index.get(int(match.group(1), 16)) if match else None
+        elif ENDS.match(mnemonic):
+            target[i] = None
+    for end, start in target.items():
+        if start is None or start > end:
+            continue
+        inside = [(i, to) for i, to in target.items() if start <= i < end]
+        if all(to is not None and i < to <= end for i, to in inside):
+            yield code[start : end + 1]

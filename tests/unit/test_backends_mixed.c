@@ -236,6 +236,30 @@ static kfe_error wrong_text(const kfe_aead_batch *batch)
     return err;
 }
 
+static kfe_error wrong_tag_of_chacha(const kfe_aead_batch *batch)
+{
+    kfe_error err = kfe_openssl_backend.seal(batch);
+    if (batch->ops[0].len == 114) /* RFC 8439's */
+        batch->ops[0].tag[7] ^= 4;
+    return err;
+}
+
+static kfe_error wrong_text_of_chacha(const kfe_aead_batch *batch)
+{
+    kfe_error err = kfe_openssl_backend.open(batch);
+    if (batch->ops[0].len == 114)
+        batch->ops[0].out[113] ^= 1;
+    return err;
+}
+
+static kfe_error believes_chacha(const kfe_aead_batch *batch)
+{
+    kfe_error err = kfe_openssl_backend.open(batch);
+    if (batch->ops[0].len == 114)
+        batch->failed[0] = 0;
+    return err;
+}
+
 static kfe_error believes_everything(const kfe_aead_batch *batch)
 {
     kfe_error err = kfe_openssl_backend.open(batch);
@@ -319,9 +343,9 @@ static void what_is_wrong_is_not_trusted(void **state)
     (void)state;
     assert_true(trusted());
     kfe_error (*const seals[])(const kfe_aead_batch *) = {
-        wrong_tag_in_a_large_batch, wrong_tag_of_one_alone, wrong_text, fails};
-    kfe_error (*const opens[])(const kfe_aead_batch *) = {believes_everything, gives_forged_text,
-                                                          fails};
+        wrong_tag_in_a_large_batch, wrong_tag_of_one_alone, wrong_text, wrong_tag_of_chacha, fails};
+    kfe_error (*const opens[])(const kfe_aead_batch *) = {
+        believes_everything, gives_forged_text, wrong_text_of_chacha, believes_chacha, fails};
     for (size_t i = 0; i < sizeof(seals) / sizeof(*seals); i++) {
         other.seal = seals[i];
         assert_false(trusted());

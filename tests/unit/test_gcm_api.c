@@ -256,6 +256,57 @@ static void one_of_very_many_is_forged(void **state)
     free(many);
 }
 
+/* ---- Prefixes that nobody could hash ----------------------------------------------------------
+ */
+
+enum { LONG_N = 24 };
+
+/* Seals `n` messages, all as long as the first or each a byte longer than the one before. */
+static void seal_behind(const kfe_gcm_key *key, const kfe_gcm_prefix *prefix, size_t n, bool alike,
+                        uint8_t tags[LONG_N][16])
+{
+    static const uint8_t nonce[12], text[64], aad[20] = "a little more of it";
+    static uint8_t out[LONG_N][64];
+    kfe_gcm_op op[LONG_N];
+    for (size_t i = 0; i < n; i++)
+        op[i] = (kfe_gcm_op){.key = key,
+                             .nonce = nonce,
+                             .prefix = prefix,
+                             .aad = aad,
+                             .aad_len = alike ? 20 : (uint32_t)i % 20,
+                             .in = text,
+                             .out = out[i],
+                             .len = alike ? 33 : 20 + (uint32_t)i,
+                             .tag = tags[i]};
+    assert_int_equal(kfe_gcm_seal(op, n), KFE_OK);
+}
+
+/* Does the number of bits of an AAD have 64 bits, in every way to go about a batch? A state is one
+ * whatever it was made of; OpenSSL's tags are corrected for it by arithmetic of their own. */
+static void prefixes_may_be_very_long(void **state)
+{
+    (void)state;
+    static const uint64_t lens[] = {(uint64_t)1 << 29, ((uint64_t)1 << 32) - 16, (uint64_t)1 << 32,
+                                    (uint64_t)1 << 60, ((uint64_t)1 << 61) - ((uint64_t)1 << 32)};
+    static const size_t sizes[] = {1, 3, LONG_N};
+    uint8_t raw[32] = {1}, expected[LONG_N][16], tags[LONG_N][16];
+    kfe_gcm_key *openssl = NULL;
+    assert_int_equal(kfe_gcm_key_new(&openssl, raw, 32, "openssl"), KFE_OK);
+    for (const char *const *name = kfe_backends(); *name != NULL; name++) {
+        kfe_gcm_key *key = NULL;
+        assert_int_equal(kfe_gcm_key_new(&key, raw, 32, *name), KFE_OK);
+        for (size_t i = 0; i < 5 * 3 * 2; i++) {
+            kfe_gcm_prefix prefix = {{7, (uint8_t)i, 9}, lens[i / 6]};
+            size_t n = sizes[i / 2 % 3];
+            seal_behind(openssl, &prefix, n, i % 2 != 0, expected);
+            seal_behind(key, &prefix, n, i % 2 != 0, tags);
+            assert_memory_equal(tags, expected, n * 16);
+        }
+        kfe_gcm_key_free(key);
+    }
+    kfe_gcm_key_free(openssl);
+}
+
 /* ---- Threads and children ------------------------------------------------------------------- */
 
 typedef struct {
@@ -337,6 +388,7 @@ int main(void)
         cmocka_unit_test(any_mix_of_keys_and_backends),
         cmocka_unit_test(one_backend_at_a_time),
         cmocka_unit_test(one_of_very_many_is_forged),
+        cmocka_unit_test(prefixes_may_be_very_long),
         cmocka_unit_test(threads_share_keys),
         cmocka_unit_test(keys_live_on_in_a_child),
     };

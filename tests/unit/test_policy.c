@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/plan.h"
 #include "tests/unit/record_rig.h"
 
 static void a_key_reference_wins(void **unused)
@@ -242,6 +243,41 @@ static void partial_opens_what_it_can(void **unused)
     rig_free(&all);
 }
 
+/* One header at a time, however long that takes. */
+static bool clash_plainly(const kfe_form *form, const uint8_t *map, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t j = 0; j < n; j++)
+            if ((map[i / 8] >> i % 8 & 1) != 0 && (map[j / 8] >> j % 8 & 1) == 0 &&
+                kit_same_bytes(form[i].name, form[j].name))
+                return true;
+    return false;
+}
+
+static void any_two_names_are_compared(void **unused)
+{
+    (void)unused;
+    static char text[KFE_HEADERS_MAX][8];
+    static kfe_form form[KFE_HEADERS_MAX];
+    static const uint32_t numbers[] = {1, 2, 3, 4, 7, 40, 300, KFE_HEADERS_MAX};
+    unsigned seen[2] = {0};
+    for (unsigned round = 0; round < 400; round++) {
+        uint32_t n = numbers[round % 8], different = 1 + kit_below(round % 3 ? 4 * n * n : n);
+        uint8_t map[KFE_HEADERS_MAX / 8] = {0};
+        for (uint32_t i = 0; i < n; i++) {
+            int len = snprintf(text[i], sizeof(text[i]), "%x", kit_below(different) & 0xffffff);
+            form[i].name = (kfe_bytes){(const uint8_t *)text[i], (size_t)(kit_below(9) ? len : 0)};
+            map[i / 8] |= (uint8_t)(kit_below(2) << i % 8);
+        }
+        kfe_group group = {.env = {.map = map, .n_headers = n}};
+        const kfe_plan plan = {.n_groups = 1, .groups = &group, .n_headers = n, .form = form};
+        bool clash = clash_plainly(form, map, n);
+        assert_int_equal(kfe_plan_names_clash(&plan), clash);
+        seen[clash]++;
+    }
+    assert_true(seen[0] > 20 && seen[1] > 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +289,7 @@ int main(void)
         cmocka_unit_test(topic_labels_bind_or_map),
         cmocka_unit_test(added_headers_follow_the_option),
         cmocka_unit_test(partial_opens_what_it_can),
+        cmocka_unit_test(any_two_names_are_compared),
     };
     return cmocka_run_group_tests(tests, rig_set_up, NULL);
 }

@@ -33,6 +33,8 @@ typedef struct {
     kfe_gcm_prefix absorbed;
     const uint8_t *bytes;
     uint32_t record; /* whose it is */
+    kfe_error error; /* opening, written for messages that `failed`: why, if not as a forgery; only
+                        keys that are no bytes of ours (direct.h) come to that */
 } kfe_prefix;
 
 /* All keys of a batch belong to one backend. */

@@ -96,10 +96,28 @@ static kfe_error check_label(const kfe_config *config)
     return KFE_OK;
 }
 
+/* What no key can do that stays in its token; of keys that another option makes such, the engine
+ * finds it out with the first session. */
+static kfe_error check_direct(const kfe_config *config)
+{
+    static const char option[] = "encryption.keyprovider.pkcs11.session";
+    const char *suites = kfe_config_get(config, "encryption.algorithms");
+    if (!is(config, option, "direct"))
+        return KFE_OK;
+    const char *other = kfe_config_flag(config, "encryption.commit") ? "encryption.commit=true"
+                        : is(config, "encryption.encrypt.keys", "deterministic")
+                            ? "encryption.encrypt.keys=deterministic"
+                        : suites != NULL && strncmp(suites, "C20P1305", 8) == 0
+                            ? "C20P1305 as the first of encryption.algorithms"
+                            : NULL;
+    return other == NULL ? KFE_OK
+                         : kfe_fail(KFE_E_CONFIG, "%s=direct does not go with %s", option, other);
+}
+
 kfe_error kfe_config_check(const kfe_config *config)
 {
-    static kfe_error (*const checks[])(const kfe_config *) = {check_deterministic, check_manager,
-                                                              check_cover, check_label};
+    static kfe_error (*const checks[])(const kfe_config *) = {
+        check_deterministic, check_manager, check_cover, check_label, check_direct};
     if (kfe_config_get(config, "encryption.keyprovider.class") == NULL)
         return kfe_fail(KFE_E_CONFIG, "encryption.keyprovider.class is not set: file, pkcs11 or "
                                       "/path/library.so:symbol");

@@ -12,6 +12,21 @@ kfe_error kfe_provider_fault(kfe_error err)
     return kfe_fail(KFE_E_PROVIDER, "%s", kfe_error_detail());
 }
 
+/* C of the derivations. */
+static uint8_t *put_context(uint8_t *at, const kfe_derive_context *c)
+{
+    *at++ = c->suite;
+    at = kfe_put_varint(at, (uint32_t)strlen(c->name));
+    at = kfe_put(at, c->name, strlen(c->name));
+    at = kfe_put_u32(at, c->version);
+    return kfe_put(at, c->salt.data, c->salt.len);
+}
+
+size_t kfe_derive_wrap_aad(uint8_t out[KFE_WRAP_AAD_MAX], const kfe_derive_context *context)
+{
+    return (size_t)(put_context(kfe_put(out, "kfe1 wrap", 9), context) - out);
+}
+
 /* out has bits / 8 bytes, a multiple of 32. */
 static kfe_error derive(kfe_key *key, const char *label, uint32_t bits, const kfe_derive_context *c,
                         uint8_t *out)
@@ -22,12 +37,7 @@ static kfe_error derive(kfe_key *key, const char *label, uint32_t bits, const kf
     for (uint32_t i = 1; i <= bits / 256; i++) {
         uint8_t *at = kfe_put_u32(input, i);
         at = kfe_put(at, label, strlen(label) + 1); /* with its NUL: the separator */
-        *at++ = c->suite;
-        at = kfe_put_varint(at, (uint32_t)strlen(c->name));
-        at = kfe_put(at, c->name, strlen(c->name));
-        at = kfe_put_u32(at, c->version);
-        at = kfe_put(at, c->salt, 16);
-        at = kfe_put_u32(at, bits);
+        at = kfe_put_u32(put_context(at, c), bits);
         kfe_error err = key->ops->derive(key, input, (size_t)(at - input), out + 32 * (i - 1));
         if (err) {
             kfe_wipe(out, bits / 8);
@@ -55,6 +65,6 @@ kfe_error kfe_derive_deterministic(kfe_key *key, const char *name, uint32_t vers
                                    uint8_t out[64])
 {
     static const uint8_t zero[16];
-    kfe_derive_context context = {0, name, version, zero};
+    kfe_derive_context context = {0, name, version, {zero, sizeof(zero)}};
     return derive(key, "kfe1 deterministic", 512, &context, out);
 }

@@ -7,6 +7,7 @@
 #include "engine/absorb.h"
 #include "engine/aead.h"
 #include "engine/layout.h"
+#include "engine/report.h"
 #include "engine/secret.h"
 
 /* Values of engine->owned. Zero is what a child finds. */
@@ -48,6 +49,8 @@ void kfe_engine_free(kfe_engine *engine)
         return;
     /* A child that never used it must not touch what its parent's threads may have held. */
     bool owned = engine->owned != NULL && atomic_load(engine->owned) == OWNED;
+    if (owned)
+        kfe_reporter_stop(atomic_load(&engine->state)->reporter);
     for (int i = 0; i < 2 * KFE_WORKS_KEPT; i++) {
         kfe_work *work = atomic_load(&engine->works[i / KFE_WORKS_KEPT][i % KFE_WORKS_KEPT]);
         if (owned && work != NULL)
@@ -67,8 +70,7 @@ const char *kfe_engine_backend(const kfe_engine *engine)
     return engine->settings.backend->name;
 }
 
-/* This process's state. The one of a parent is left as it is, lost but for its wiped secrets. */
-static kfe_error current_state(kfe_engine *engine, kfe_state **out)
+kfe_error kfe_engine_state(kfe_engine *engine, kfe_state **out)
 {
     for (;;) {
         uint32_t owned = atomic_load(engine->owned);
@@ -92,7 +94,7 @@ static kfe_error current_state(kfe_engine *engine, kfe_state **out)
 
 kfe_error kfe_engine_enter(kfe_job *j)
 {
-    kfe_error err = current_state(j->engine, &j->state);
+    kfe_error err = kfe_engine_state(j->engine, &j->state);
     if (err)
         return err;
     _Atomic(kfe_work *) *works = j->engine->works[j->seal];

@@ -34,6 +34,10 @@ typedef struct {
 /* The associated string of a deterministic key. */
 #define KFE_DET_LABEL "kfe1 deterministic key"
 
+/* This process's state: in a child, made anew when first asked for. The one of a parent is left as
+ * it is, lost but for its wiped secrets. */
+kfe_error kfe_engine_state(kfe_engine *engine, kfe_state **out);
+
 /* A call's workspace, and this process's state: in a child the first call makes a new one. Ended by
  * kfe_engine_leave(). */
 kfe_error kfe_engine_enter(kfe_job *job);
@@ -73,6 +77,9 @@ static inline kfe_header *kfe_take_headers(uint8_t **at, size_t n)
 
 /* Runs the batch; after an error of the backend nothing of it may be given out. */
 kfe_error kfe_job_run(const kfe_job *job);
+
+/* Counts what the call did; its outcome stands in all records. */
+void kfe_job_count(const kfe_job *job);
 
 /* Restores the first failure's detail, for return; KFE_OK when there was none. */
 kfe_error kfe_work_result(const kfe_work *work);

@@ -131,7 +131,7 @@ static kfe_error read_ref(kfe_reader *r, const kfe_bytes *own, kfe_bytes *name, 
 }
 
 /* Form 1: RFC 3394; 2: AES-GCM with its IV; 3: RSA-OAEP under 2048 to 4096 bits. */
-static bool wrapped_ok(kfe_bytes wrapped)
+bool kfe_wrapped_ok(kfe_bytes wrapped)
 {
     switch (wrapped.data[0]) {
     case 1:
@@ -149,7 +149,7 @@ static kfe_error read_session(kfe_reader *r, kfe_envelope *e)
 {
     uint32_t len = e->kind == KFE_WRAPPED ? kfe_read_varint(r) : KFE_SALT_LEN;
     e->session = (kfe_bytes){kfe_read_bytes(r, len), len};
-    if (!r->bad && e->kind == KFE_WRAPPED && (len == 0 || !wrapped_ok(e->session)))
+    if (!r->bad && e->kind == KFE_WRAPPED && (len == 0 || !kfe_wrapped_ok(e->session)))
         return malformed("wrapped session secret");
     if (e->kind == KFE_DIRECT) {
         e->iv_len = kfe_read_u8(r);
@@ -163,7 +163,7 @@ static kfe_error read_tags(kfe_reader *r, kfe_envelope *e)
 {
     uint32_t fields = kfe_envelope_fields(e);
     e->n_tags = e->record_scope || fields == 0 ? 1 : fields;
-    e->tags = kfe_read_bytes(r, (size_t)e->n_tags * (e->iv_len + KFE_TAG_LEN));
+    e->tags = kfe_read_bytes(r, (size_t)e->n_tags * kfe_tag_room(e));
     if (r->bad)
         return malformed("tags are missing");
     return r->at == r->end ? KFE_OK : malformed("trailing bytes");
@@ -225,7 +225,11 @@ uint8_t *kfe_envelope_write(uint8_t *at, const kfe_envelope *e)
         at = kfe_put(at, e->det_name.data, len);
         at = kfe_put_varint(at, e->det_version);
     }
+    if (e->kind == KFE_WRAPPED)
+        at = kfe_put_varint(at, (uint32_t)e->session.len);
     at = kfe_put(at, e->session.data, e->session.len);
+    if (e->kind == KFE_DIRECT)
+        *at++ = (uint8_t)e->iv_len;
     if (e->commitment != NULL)
         at = kfe_put(at, e->commitment, KFE_COMMIT_LEN);
     return kfe_put_u48(at, e->counter);

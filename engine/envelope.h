@@ -7,6 +7,7 @@
  *   version suite states group | map | name version | deterministic | session | commitment
  *   counter |<- metadata ends |  tags */
 
+#include <kfe/keys.h>
 #include <kfe/kfe.h>
 
 enum {
@@ -16,14 +17,13 @@ enum {
     KFE_COMMIT_LEN = 16,
     KFE_COUNTER_LEN = 6,
     KFE_SIV_GROWTH = 17, /* bytes that a deterministic key grows by */
-    KFE_META_MAX = 4 + 2 + KFE_HEADERS_MAX / 8 + 2 * (2 + KFE_NAME_MAX + 5) + 2 + KFE_SALT_LEN +
-                   KFE_COMMIT_LEN +
-                   KFE_COUNTER_LEN, /* of the envelopes that we write (session kind 0) */
+    KFE_IV_MAX = 16,     /* before a tag of session kind 2 */
+    KFE_META_MAX = 4 + 2 + KFE_HEADERS_MAX / 8 + 2 * (2 + KFE_NAME_MAX + 5) + 1 +
+                   KFE_KEY_WRAPPED_MAX + KFE_COMMIT_LEN +
+                   KFE_COUNTER_LEN, /* of the envelopes that we write */
 };
 
 typedef enum { KFE_A256GCM = 1, KFE_A128GCM = 2, KFE_C20P1305 = 3 } kfe_suite;
-
-typedef enum { KFE_DERIVED = 0, KFE_WRAPPED = 1, KFE_DIRECT = 2 } kfe_session_kind;
 
 typedef struct {
     uint8_t suite;
@@ -39,7 +39,7 @@ typedef struct {
     kfe_bytes det_name; /* what the deterministic reference names, also where the wire says "own" */
     uint32_t det_version;
     kfe_bytes session;         /* salt (kinds 0 and 2) or wrapped secret */
-    unsigned iv_len;           /* kind 2 */
+    unsigned iv_len;           /* kind 2; else 0 */
     const uint8_t *commitment; /* NULL: none */
     uint64_t counter;
     kfe_bytes metadata; /* read: from the first byte up to the tags */
@@ -51,11 +51,20 @@ typedef struct {
  * alone: whether they fit a record is the opener's business. */
 kfe_error kfe_envelope_read(kfe_bytes header, kfe_envelope *out);
 
-/* Writes the metadata (session kind 0); returns its end. At most KFE_META_MAX bytes. */
+/* Writes the metadata; returns its end. At most KFE_META_MAX bytes. */
 uint8_t *kfe_envelope_write(uint8_t *at, const kfe_envelope *envelope);
+
+/* True for a wrapped secret of known form and right length: at least one byte is there. */
+bool kfe_wrapped_ok(kfe_bytes wrapped);
 
 /* Fields under a tag of their own in field scope; 0: only the empty group's tag. */
 uint32_t kfe_envelope_fields(const kfe_envelope *envelope);
+
+/* Bytes of a tag, with the IV before it where there is one. */
+static inline unsigned kfe_tag_room(const kfe_envelope *e)
+{
+    return e->iv_len + KFE_TAG_LEN;
+}
 
 static inline bool kfe_covers_header(const kfe_envelope *e, uint32_t i)
 {

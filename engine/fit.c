@@ -84,7 +84,7 @@ bool kfe_fits_opening(const kfe_plan *plan, const kfe_record *in)
         const kfe_group *group = &plan->groups[g];
         const kfe_header *h = &in->headers[g];
         if (h->name.data == NULL || !kfe_is_envelope(h->name) || h->value.data == NULL ||
-            h->value.len != group->meta_len + group->n_tags * KFE_TAG_LEN ||
+            h->value.len != group->meta_len + group->n_tags * kfe_tag_room(&group->env) ||
             memcmp(h->value.data, plan->p + group->meta_at, group->meta_len - KFE_COUNTER_LEN) !=
                 0) /* public */
             return false;

@@ -2,8 +2,11 @@
 /* The thread that loads keys and makes sessions ahead of need, so that records do not wait for a
  * provider. Started with the first work, ended with the engine. */
 #include <signal.h>
+#include <time.h>
 
 #include "engine/state.h"
+
+enum { REST_MS = 60000 };
 
 /* Does one wanted thing; false when there is none. Lock held, released meanwhile. */
 static bool work(kfe_state *state)
@@ -25,13 +28,40 @@ static bool work(kfe_state *state)
     return false;
 }
 
+/* What sealers in use will need; returns when to look again. */
+static int64_t look_ahead(kfe_state *state, int64_t now)
+{
+    int64_t next = INT64_MAX;
+    for (kfe_node *node = state->sealers.newest; node != NULL; node = node->older)
+        kfe_sealer_ahead(state, (kfe_sealer *)node, now, &next);
+    return next;
+}
+
+/* Until there is work, `ms` have passed, or the clock may have jumped. */
+static void rest(kfe_state *state, int64_t ms)
+{
+    struct timespec end;
+    if (ms > REST_MS)
+        ms = REST_MS;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += ms / 1000;
+    end.tv_nsec += ms % 1000 * 1000000;
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_sec++;
+        end.tv_nsec -= 1000000000;
+    }
+    pthread_cond_timedwait(&state->work, &state->lock, &end);
+}
+
 static void *keep(void *arg)
 {
     kfe_state *state = arg;
     pthread_mutex_lock(&state->lock);
-    while (!state->stop)
+    while (!state->stop) {
+        int64_t now = kfe_now_ms(), next = look_ahead(state, now);
         if (!work(state) && !state->stop)
-            pthread_cond_wait(&state->work, &state->lock);
+            rest(state, next - now);
+    }
     pthread_mutex_unlock(&state->lock);
     return NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loaded keys. Each (name, version) has a slot: one load at a time, trusted for a time counted from
  * the load, however often it is used; "no such key" is remembered as well. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,10 +133,13 @@ static kfe_error ask(kfe_state *state, kfe_slot *slot, kfe_loaded **out)
     kfe_key_provider *provider = state->provider;
     kfe_key_ref ref = {slot->name, slot->version};
     pthread_mutex_unlock(&state->lock);
+    uint64_t started = kfe_clock_us();
     kfe_error err = slot->version == 0
                         ? provider->ops->get_current_key(provider, slot->name, &loaded->key)
                         : provider->ops->get_key(provider, &ref, &loaded->key);
     err = judge(slot, provider, loaded->key, err);
+    kfe_count_provider(&state->counts, slot->version == 0 ? KFE_ASKED_CURRENT : KFE_ASKED_KEY, err,
+                       started);
     if (err && loaded->key != NULL && KFE_HAS(loaded->key->ops, release))
         loaded->key->ops->release(loaded->key);
     pthread_mutex_lock(&state->lock);
@@ -146,11 +150,40 @@ static kfe_error ask(kfe_state *state, kfe_slot *slot, kfe_loaded **out)
     return err;
 }
 
+/* Up to a tenth less: what many processes do at one interval is not to meet at the provider. */
+static int64_t jittered(kfe_state *state, int64_t ms)
+{
+    state->jitter = state->jitter * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return ms - ms / 10 * (int64_t)(state->jitter >> 54) / 1024;
+}
+
+static void trust(kfe_state *state, kfe_slot *slot, int64_t asked)
+{
+    const kfe_settings *s = state->settings;
+    int64_t late = s->cache_ms / 5 * 4;
+    slot->until = asked + s->cache_ms;
+    slot->due = asked + jittered(state, s->refresh_ms < late ? s->refresh_ms : late);
+    slot->confirmed = asked;
+    slot->confirmed_version = slot->loaded->key->version;
+}
+
+/* Why there is no key, for whoever reads it in a log. */
+static void note_failure(kfe_slot *slot, kfe_error err, int64_t now)
+{
+    char why[160];
+    snprintf(why, sizeof(why), "%s", kfe_error_detail());
+    if (!definite(err) && slot->confirmed != 0)
+        (void)!kfe_fail(err,
+                        "key %.64s@%u was last confirmed %lld s ago, and is trusted no longer: %s",
+                        slot->name, (unsigned)slot->confirmed_version,
+                        (long long)((now - slot->confirmed) / 1000), why);
+    snprintf(slot->detail, sizeof(slot->detail), "%s", kfe_error_detail());
+}
+
 /* Loads and notes the result. A failure that says nothing about the key leaves the old one. */
 static kfe_error load(kfe_state *state, kfe_slot *slot)
 {
     kfe_loaded *loaded = NULL;
-    const kfe_settings *s = state->settings;
     slot->loading = true;
     int64_t asked = kfe_now_ms();
     kfe_error err = ask(state, slot, &loaded);
@@ -160,15 +193,12 @@ static kfe_error load(kfe_state *state, kfe_slot *slot)
     if (!err) {
         kfe_loaded_unref(slot->loaded);
         slot->loaded = loaded;
-        slot->until = asked + s->cache_ms;
-        slot->due = asked + (slot->version == 0 && s->refresh_ms < s->cache_ms / 5 * 4
-                                 ? s->refresh_ms
-                                 : s->cache_ms / 5 * 4);
+        trust(state, slot, asked);
     } else if (definite(err) || slot->loaded == NULL || now >= slot->until) {
         kfe_loaded_unref(slot->loaded);
         slot->loaded = NULL;
         slot->until = now + (definite(err) ? KFE_UNKNOWN_MS : KFE_OUTAGE_MS);
-        strncpy(slot->detail, kfe_error_detail(), sizeof(slot->detail) - 1);
+        note_failure(slot, err, now);
     } else {
         slot->due = now + 1000;
     }

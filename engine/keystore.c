@@ -152,7 +152,8 @@ const kfe_keystore_key *kfe_keystore_sort(kfe_keystore *store)
     return NULL;
 }
 
-kfe_error kfe_keystore_add(kfe_keystore *store, const char *name, uint32_t version)
+kfe_error kfe_keystore_add(kfe_keystore *store, const char *name, uint32_t version,
+                           const uint8_t *bytes)
 {
     kfe_keystore_key key = {.name = strdup(name), .version = version, .state = KFE_KEY_ACTIVE};
     kfe_error err = KFE_OK;
@@ -161,8 +162,10 @@ kfe_error kfe_keystore_add(kfe_keystore *store, const char *name, uint32_t versi
         err = kfe_fail(KFE_E_MEMORY, "no memory for a key's name");
     else if (key.master == NULL)
         err = KFE_E_MEMORY; /* the detail tells already */
-    if (err == KFE_OK)
+    if (err == KFE_OK && bytes == NULL)
         err = kfe_random(key.master->key, sizeof(key.master->key));
+    else if (err == KFE_OK)
+        memcpy(key.master->key, bytes, sizeof(key.master->key));
     if (err == KFE_OK)
         err = kfe_keystore_append(store, &key);
     if (err == KFE_OK) {

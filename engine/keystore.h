@@ -59,8 +59,10 @@ kfe_keystore_key *kfe_keystore_newest(const kfe_keystore *store, const char *nam
 /* The highest version that is active. */
 kfe_keystore_key *kfe_keystore_current(const kfe_keystore *store, const char *name);
 
-/* Adds a random key, active. `name` and `version` are new and valid. */
-kfe_error kfe_keystore_add(kfe_keystore *store, const char *name, uint32_t version);
+/* Adds a key of these 32 bytes, or a random one when that is NULL; active. `name` and `version` are
+ * new and valid. */
+kfe_error kfe_keystore_add(kfe_keystore *store, const char *name, uint32_t version,
+                           const uint8_t *bytes);
 
 /* For whoever fills a store: append keys in any order (name and master are taken over on success
  * only), then sort. Returns a key that is there twice, or NULL. */

@@ -128,7 +128,8 @@ static kfe_error place_row(laying *l, unsigned g, kfe_bytes *in, uint8_t **out)
 /* What the messages of a group have in common, and where they go. */
 typedef struct {
     uint64_t nonce[2]; /* as kfe_nonce_put() wants it */
-    uint8_t *tag;
+    uint8_t *tag;      /* where the IV stands before it, that is a part of it */
+    unsigned tag_room;
     size_t nth; /* record of the plan */
     uint8_t *at;
 } common;
@@ -140,7 +141,7 @@ static inline kfe_aead_op *next_message(common *c, const kfe_field *f, uint64_t 
     kfe_aead_op *op = &f->op[c->nth];
     kfe_nonce_put(f->nonce[c->nth], c->nonce, nonce_end);
     op->tag = c->tag;
-    c->tag += KFE_TAG_LEN;
+    c->tag += c->tag_room;
     return op;
 }
 
@@ -238,6 +239,7 @@ static void absorb(const laying *l, unsigned g, kfe_prefix *prefix)
     const kfe_aead_key *key = l->j->work->in_use[group->in_use].session->aead;
     prefix->bytes = l->p;
     prefix->record = l->index;
+    prefix->error = KFE_OK;
     prefix->absorbed.len = l->p_len;
     const kfe_absorb_p p = {l->p, l->p_len, l->counter[g]};
     if (key->backend->from_state)
@@ -249,6 +251,7 @@ static kfe_error lay_group(laying *l, unsigned g)
     const kfe_group *group = &l->plan->groups[g];
     uint8_t *meta = l->meta[g];
     common c = {.tag = meta + group->meta_len, .nth = l->nth, .at = *l->at};
+    c.tag_room = kfe_tag_room(&group->env);
     kfe_nonce_begin(c.nonce, l->counter[g]);
     if (group->env.record_scope)
         return lay_row(l, g, &c);
@@ -320,7 +323,7 @@ static void write_envelopes(laying *l, kfe_header *headers)
         uint8_t *end = put_metadata(start, plan->p + group->meta_at, group->meta_len);
         l->counter[g] = l->j->work->in_use[group->in_use].next++;
         kfe_put_u48(end - KFE_COUNTER_LEN, l->counter[g]);
-        *l->at = end + group->n_tags * KFE_TAG_LEN;
+        *l->at = end + group->n_tags * kfe_tag_room(&group->env);
         l->meta[g] = start;
         headers[g] =
             (kfe_header){.name = {name, sizeof(name)}, .value = {start, (size_t)(*l->at - start)}};

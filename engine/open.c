@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens a batch: accepts every record by its form, finds its sessions, gives the backend one batch,
  * and hands out what verified in full. */
+#include <stdio.h>
+
 #include "engine/layout.h"
 #include "engine/secret.h"
 #include "engine/wire.h"
@@ -22,9 +24,10 @@ size_t kfe_open_space(const kfe_record *in, size_t n, unsigned flags)
 static bool same(const kfe_session *s, const kfe_opener_ref *ref)
 {
     kfe_bytes name = {(const uint8_t *)s->name, strlen(s->name)};
-    kfe_bytes salt = {s->salt, KFE_SALT_LEN}, wanted = {ref->salt, KFE_SALT_LEN};
-    return s->suite == ref->suite && s->version == ref->version && s->committed == ref->committed &&
-           (ref->suite == 0 || kfe_names_equal(salt, wanted)) && kfe_names_equal(name, ref->name);
+    return s->suite == ref->suite && s->kind == ref->kind && s->version == ref->version &&
+           s->committed == ref->committed &&
+           memcmp(s->origin, ref->origin, KFE_ORIGIN_LEN) == 0 && /* public */
+           kfe_names_equal(name, ref->name);
 }
 
 static kfe_error session_for(const kfe_job *j, const kfe_opener_ref *ref, size_t *index)
@@ -43,16 +46,16 @@ static kfe_error session_for(const kfe_job *j, const kfe_opener_ref *ref, size_t
 static kfe_error find_keys(const kfe_job *j, kfe_plan *plan, kfe_group *group)
 {
     const kfe_envelope *e = &group->env;
-    if (e->kind != KFE_DERIVED)
-        return kfe_fail(KFE_E_KEY_DENIED, "key %.*s version %u cannot open a %s session here",
-                        (int)e->name.len, (const char *)e->name.data, e->version,
-                        e->kind == KFE_WRAPPED ? "wrapped" : "direct");
     kfe_opener_ref ref = {.suite = e->suite,
+                          .kind = e->kind,
                           .name = e->name,
                           .version = e->version,
-                          .salt = e->session.data,
+                          .wire = e->session,
+                          .iv_len = e->iv_len,
                           .committed = e->commitment != NULL};
-    kfe_error err = session_for(j, &ref, &group->in_use);
+    kfe_error err = kfe_opener_origin(j->engine->settings.crypto, &ref);
+    if (!err)
+        err = session_for(j, &ref, &group->in_use);
     if (err)
         return err;
     const kfe_session *session = j->work->in_use[group->in_use].session;
@@ -189,19 +192,25 @@ static kfe_error open_key(const kfe_job *j, size_t index, uint8_t **at)
     return KFE_OK;
 }
 
-static size_t record_of(const kfe_aead_op *op)
+static void mark_failed(const kfe_job *j, const kfe_aead_op *op, const char *why)
 {
-    return ((const kfe_prefix *)op->prefix)->record;
+    const kfe_prefix *p = (const kfe_prefix *)op->prefix;
+    if (j->items[p->record].plan == NULL)
+        return;
+    kfe_job_fail(j, p->record,
+                 p->error ? kfe_fail(p->error, "%s", why)
+                          : kfe_fail(KFE_E_AUTH, "record refused: a tag does not verify"));
 }
 
 static void mark_forged(const kfe_job *j)
 {
     const kfe_work *w = j->work;
+    char why[256] = ""; /* what the last key that failed in its token said */
     for (size_t at = 0; at < (w->n + 63) / 64; at++)
         for (uint64_t bits = w->failed[at]; bits != 0; bits &= bits - 1) {
-            size_t i = record_of(&w->ops[at * 64 + (size_t)__builtin_ctzll(bits)]);
-            if (j->items[i].plan != NULL)
-                kfe_job_fail(j, i, kfe_fail(KFE_E_AUTH, "record refused: a tag does not verify"));
+            if (why[0] == '\0')
+                snprintf(why, sizeof(why), "%s", kfe_error_detail());
+            mark_failed(j, &w->ops[at * 64 + (size_t)__builtin_ctzll(bits)], why);
         }
 }
 
@@ -257,6 +266,7 @@ kfe_error kfe_open(kfe_engine *engine, const kfe_record *in, kfe_record *out, si
     if (err || n == 0)
         return err;
     err = open_all(&j, space);
+    kfe_job_count(&j);
     kfe_engine_leave(&j);
     return err;
 }

@@ -8,13 +8,24 @@
 
 static size_t session_id(uint8_t *id, const kfe_opener_ref *ref)
 {
-    static const uint8_t none[KFE_SALT_LEN];
     uint8_t *at = id;
     *at++ = ref->suite;
+    *at++ = (uint8_t)ref->kind;
     *at++ = ref->committed;
     at = kfe_put_u32(at, ref->version);
-    at = kfe_put(at, ref->suite == 0 ? none : ref->salt, KFE_SALT_LEN);
+    at = kfe_put(at, ref->origin, KFE_ORIGIN_LEN);
     return (size_t)(kfe_put(at, ref->name.data, ref->name.len) - id);
+}
+
+kfe_error kfe_opener_origin(const kfe_crypto *crypto, kfe_opener_ref *ref)
+{
+    static const uint8_t none[32];
+    memset(ref->origin, 0, sizeof(ref->origin));
+    if (ref->kind == KFE_WRAPPED)
+        return kfe_hmac_sha256(crypto, none, ref->wire.data, ref->wire.len, ref->origin);
+    kfe_put(ref->origin, ref->wire.data, ref->wire.len);
+    ref->origin[KFE_SALT_LEN] = (uint8_t)ref->iv_len;
+    return KFE_OK;
 }
 
 static bool take_token(kfe_state *state)
@@ -96,11 +107,22 @@ static kfe_error make(kfe_state *state, const kfe_opener_ref *ref, const char *n
         return err;
     }
     kfe_loaded *loaded = kfe_loaded_ref(slot);
-    kfe_derive_context context = {ref->suite, name, ref->version, ref->salt};
+    const kfe_session_spec spec = {.suite = ref->suite,
+                                   .name = name,
+                                   .version = ref->version,
+                                   .kind = ref->kind,
+                                   .wire = ref->wire,
+                                   .iv_len = ref->iv_len,
+                                   .committed = ref->committed};
     pthread_mutex_unlock(&state->lock);
-    err = kfe_session_new(out, state->settings, loaded->key, &context, ref->committed);
+    uint64_t started = kfe_clock_us();
+    err = kfe_session_new(out, state->settings, loaded->key, &spec);
+    kfe_count_provider(&state->counts, KFE_ASKED_SESSION, err, started);
     pthread_mutex_lock(&state->lock);
-    kfe_loaded_unref(loaded);
+    if (!err && ref->kind == KFE_DIRECT)
+        (*out)->loaded = loaded;
+    else
+        kfe_loaded_unref(loaded);
     if (err) {
         if (err == KFE_E_PROVIDER)
             kfe_slot_broken(slot, err);
@@ -110,6 +132,7 @@ static kfe_error make(kfe_state *state, const kfe_opener_ref *ref, const char *n
     }
     kfe_session *session = *out;
     session->slot = slot;
+    memcpy(session->origin, ref->origin, sizeof(session->origin));
     session->node.id = session->id;
     session->node.id_len = session_id(session->id, ref);
     atomic_store(&session->proven, ref->sealing);
@@ -127,6 +150,8 @@ static kfe_error get_locked(kfe_state *state, const kfe_opener_ref *ref, kfe_ses
     while ((session = (kfe_session *)kfe_map_find(&state->open, id, id_len)) == NULL &&
            kfe_map_find(&state->making, id, id_len) != NULL)
         pthread_cond_wait(&state->changed, &state->lock);
+    bool waits = session == NULL || !kfe_slot_usable(state, session->slot, kfe_now_ms());
+    kfe_count_lookup(&state->counts, false, waits);
     if (session != NULL) {
         session->refs++;
         kfe_error err = kfe_slot_load(state, session->slot); /* no call while it is trusted */
@@ -183,6 +208,7 @@ void kfe_session_drop(kfe_state *state, kfe_session *session)
         return;
     if (session->slot != NULL)
         kfe_slot_unpin(state, session->slot);
+    kfe_loaded_unref(session->loaded);
     kfe_session_free(session);
 }
 

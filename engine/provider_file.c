@@ -71,7 +71,8 @@ static void key_release(kfe_key *self)
     free(key);
 }
 
-static const kfe_key_ops key_ops = {sizeof(key_ops), key_derive, key_release};
+static const kfe_key_ops key_ops = {
+    .size = sizeof(key_ops), .derive = key_derive, .release = key_release};
 
 static kfe_error hand_out(const provider *p, const kfe_keystore_key *from, kfe_key **out)
 {
@@ -204,7 +205,8 @@ static kfe_error list(kfe_key_provider *self, kfe_key_each *each, void *arg)
     /* Without the lock: `each` may call us. */
     for (size_t i = 0; err == KFE_OK && i < store->n; i++) {
         const kfe_keystore_key *key = &store->keys[i];
-        const kfe_key_info info = {sizeof(info), key->name, key->version, key->state, p->path};
+        const kfe_key_info info = {sizeof(info), key->name, key->version,
+                                   key->state,   p->path,   NULL};
         err = each(arg, &info);
     }
     kfe_keystore_free(store);
@@ -215,7 +217,8 @@ typedef struct change change;
 struct change {
     kfe_error (*apply)(kfe_keystore *store, change *self);
     const char *name;
-    uint32_t version; /* rotate: written */
+    uint32_t version;     /* rotate, import: written */
+    const uint8_t *bytes; /* import: the key */
     kfe_key_state state;
     bool creates; /* makes a missing file */
     bool nothing; /* written: it is so already */
@@ -268,19 +271,19 @@ static kfe_error apply_create(kfe_keystore *store, change *self)
                         "key %s is there already: `kfe keys rotate` makes its next "
                         "version",
                         self->name);
-    return kfe_keystore_add(store, self->name, 1);
+    return kfe_keystore_add(store, self->name, 1, NULL);
 }
 
 static kfe_error apply_rotate(kfe_keystore *store, change *self)
 {
     const kfe_keystore_key *newest = kfe_keystore_newest(store, self->name);
-    if (newest == NULL)
+    if (newest == NULL && self->bytes == NULL)
         return kfe_fail(KFE_E_KEY_UNKNOWN, "the key file has no key %s: `kfe keys create` makes it",
                         self->name);
-    if (newest->version == UINT32_MAX)
+    if (newest != NULL && newest->version == UINT32_MAX)
         return kfe_fail(KFE_E_KEY_DENIED, "key %s has used up all versions", self->name);
-    self->version = newest->version + 1;
-    return kfe_keystore_add(store, self->name, self->version);
+    self->version = newest == NULL ? 1 : newest->version + 1;
+    return kfe_keystore_add(store, self->name, self->version, self->bytes);
 }
 
 static kfe_error apply_state(kfe_keystore *store, change *self)
@@ -318,6 +321,18 @@ static kfe_error rotate(kfe_key_provider *self, const char *name, uint32_t *vers
     change what = {.apply = apply_rotate, .name = name};
     kfe_error err = make_change(provider_of(self), &what);
     if (err == KFE_OK && version != NULL)
+        *version = what.version;
+    return err;
+}
+
+static kfe_error import(kfe_key_provider *self, const char *name, const uint8_t key[32],
+                        uint32_t *version)
+{
+    change what = {.apply = apply_rotate, .name = name, .bytes = key, .creates = true};
+    kfe_error err = kfe_key_name_check(name);
+    if (err == KFE_OK)
+        err = make_change(provider_of(self), &what);
+    if (err == KFE_OK)
         *version = what.version;
     return err;
 }
@@ -410,4 +425,5 @@ const kfe_key_provider_ops kfe_file_provider = {
     .create = create,
     .rotate = rotate,
     .set_state = set_state,
+    .import = import,
 };

@@ -23,7 +23,7 @@ size_t kfe_seal_space(const kfe_record *in, size_t n, unsigned flags)
         }
         groups = groups < KFE_GROUPS_MAX ? groups : KFE_GROUPS_MAX;
         space += 16 + sizeof(kfe_header) * (r->n_headers + groups) + groups * KFE_META_MAX +
-                 KFE_TAG_LEN * (r->n_headers + 2 + groups) + text;
+                 (KFE_IV_MAX + KFE_TAG_LEN) * (r->n_headers + 2 + groups) + text;
     }
     return space;
 }
@@ -124,6 +124,10 @@ static void lease(const kfe_job *j, kfe_in_use *u)
 {
     if (u->use.envelopes == 0)
         return;
+    if (u->session->tally != NULL && !kfe_tally_take(u->session->tally, u->use.fields)) {
+        u->error = KFE_E_KEY_EXHAUSTED;
+        return;
+    }
     u->error = kfe_counter_draw(u->session->counter, &u->use, &u->next);
     if (!u->error)
         return;
@@ -153,7 +157,9 @@ static kfe_error write_metadata(const kfe_job *j, kfe_plan *plan)
         e->version = session->version;
         e->det_name = (kfe_bytes){(const uint8_t *)s->det_name, strlen(s->det_name)};
         e->det_version = s->det_version;
-        e->session = (kfe_bytes){session->salt, KFE_SALT_LEN};
+        e->kind = session->kind;
+        e->session = (kfe_bytes){session->wire, session->wire_len};
+        e->iv_len = session->iv_len;
         e->commitment = session->committed ? session->commitment : NULL;
         uint8_t *start = kfe_work_keep(j->work, KFE_META_MAX);
         if (start == NULL)
@@ -204,13 +210,16 @@ static void lease_all(const kfe_job *j)
     for (size_t i = 0; i < j->n; i++) {
         kfe_plan *plan = j->items[i].plan;
         for (unsigned g = 0; plan != NULL && g < plan->n_groups; g++) {
-            kfe_error err = j->work->in_use[plan->groups[g].in_use].error;
-            if (!err)
+            const kfe_in_use *u = &j->work->in_use[plan->groups[g].in_use];
+            if (!u->error)
                 continue;
             plan->uses--;
             kfe_job_fail(j, i,
-                         kfe_fail(err, "the session is used up and has no successor: %s",
-                                  kfe_error_name(err)));
+                         kfe_fail(u->error,
+                                  u->session->tally != NULL
+                                      ? "this process may seal no more by this key: rotate it (%s)"
+                                      : "the session is used up and has no successor: %s",
+                                  kfe_error_name(u->error)));
             plan = NULL;
         }
     }
@@ -261,6 +270,7 @@ kfe_error kfe_seal(kfe_engine *engine, const kfe_record *in, kfe_record *out, si
     if (err || n == 0)
         return err;
     err = seal_all(&j, space);
+    kfe_job_count(&j);
     kfe_engine_leave(&j);
     return err;
 }

@@ -71,6 +71,25 @@ static bool wants_successor(const kfe_state *state, const kfe_sealer *sealer, in
            (loaded != NULL && loaded->key->version != session->version);
 }
 
+void kfe_sealer_ahead(kfe_state *state, kfe_sealer *sealer, int64_t now, int64_t *next)
+{
+    kfe_slot *slot = sealer->slot;
+    if (sealer->session == NULL || slot->loaded == NULL ||
+        now - sealer->used >= state->settings->cache_ms)
+        return;
+    int64_t then = sealer->session->born + state->settings->max_age_ms;
+    if (now >= slot->due && !slot->loading)
+        slot->wanted = true; /* its due time moves once that is done */
+    else if (now < slot->due && slot->due < *next)
+        *next = slot->due;
+    if (wants_successor(state, sealer, now)) {
+        then = sealer->retry;
+        sealer->wanted |= !sealer->making && now >= sealer->retry;
+    }
+    if (now < then && then < *next)
+        *next = then;
+}
+
 /* A session of the slot's key. The lock is released while it is derived. */
 static kfe_error make(kfe_state *state, kfe_sealer *sealer)
 {
@@ -87,12 +106,20 @@ static kfe_error make(kfe_state *state, kfe_sealer *sealer)
     if (loaded->key->state != KFE_KEY_ACTIVE)
         err = kfe_fail(KFE_E_KEY_DENIED, "key %s version %u is retired: it opens, it does not seal",
                        slot->name, loaded->key->version);
-    kfe_derive_context context = {state->settings->suite, slot->name, loaded->key->version, NULL};
-    if (!err)
-        err = kfe_session_new(&session, state->settings, loaded->key, &context,
-                              state->settings->commit);
+    const kfe_session_spec spec = {.suite = state->settings->suite,
+                                   .name = slot->name,
+                                   .version = loaded->key->version,
+                                   .committed = state->settings->commit};
+    if (!err) {
+        uint64_t started = kfe_clock_us();
+        err = kfe_session_new(&session, state->settings, loaded->key, &spec);
+        kfe_count_provider(&state->counts, KFE_ASKED_SESSION, err, started);
+    }
     pthread_mutex_lock(&state->lock);
-    kfe_loaded_unref(loaded);
+    if (!err && session->kind == KFE_DIRECT)
+        session->loaded = loaded;
+    else
+        kfe_loaded_unref(loaded);
     if (err == KFE_E_PROVIDER)
         kfe_slot_broken(slot, err);
     if (err)
@@ -109,6 +136,7 @@ static kfe_error make_once(kfe_state *state, kfe_sealer *sealer)
     sealer->making = true;
     kfe_error err = make(state, sealer);
     sealer->making = sealer->wanted = false;
+    kfe_keeper_wake(state); /* it looks after the session from now on */
     if (err)
         sealer->retry = kfe_now_ms() + KFE_OUTAGE_MS;
     pthread_cond_broadcast(&state->changed);
@@ -135,12 +163,14 @@ static kfe_error get_locked(kfe_state *state, const kfe_key_ref *ref, kfe_sessio
                             int64_t *until)
 {
     kfe_sealer *sealer = NULL;
+    bool waited = false;
     for (;;) {
         /* Found anew after each wait: nothing keeps it from being evicted meanwhile. */
         sealer = find(state, ref);
         if (sealer == NULL)
             return KFE_E_MEMORY;
         int64_t now = kfe_now_ms();
+        sealer->used = now;
         if (usable(state, sealer, now)) {
             if (!sealer->wanted && !sealer->making && now >= sealer->retry &&
                 wants_successor(state, sealer, now)) {
@@ -152,15 +182,18 @@ static kfe_error get_locked(kfe_state *state, const kfe_key_ref *ref, kfe_sessio
         if (!sealer->making) {
             /* What was just made serves this call, even where the provider took longer to answer
              * than its answer is trusted: to ask again would have no end. */
+            waited = true;
             kfe_error err = make_once(state, sealer);
             if (err)
                 return err;
             break;
         }
+        waited = true;
         pthread_cond_wait(&state->changed, &state->lock);
     }
     sealer->session->refs++;
     *out = sealer->session;
+    kfe_count_lookup(&state->counts, true, waited);
     note_until(state, sealer, until);
     return KFE_OK;
 }

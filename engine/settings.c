@@ -89,6 +89,7 @@ static void read_values(kfe_settings *s)
     s->max_age_ms = (int64_t)kfe_config_number(s->config, "encryption.session.max.age.ms");
     s->refresh_ms = (int64_t)kfe_config_number(s->config, "encryption.keyprovider.refresh.ms");
     s->cache_ms = (int64_t)kfe_config_number(s->config, "encryption.keyprovider.cache.ms");
+    s->statistics_ms = (int64_t)kfe_config_number(s->config, "encryption.statistics.interval.ms");
     read_suites(s);
 }
 

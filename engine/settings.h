@@ -31,7 +31,7 @@ typedef struct {
     enum { KFE_ADDED_REFUSE, KFE_ADDED_DROP, KFE_ADDED_KEEP } added;
 
     uint64_t max_fields, max_bytes;
-    int64_t max_age_ms, refresh_ms, cache_ms;
+    int64_t max_age_ms, refresh_ms, cache_ms, statistics_ms;
 } kfe_settings;
 
 /* KFE_E_CONFIG, KFE_E_BACKEND. `config` is borrowed. */

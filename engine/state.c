@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 /* The precise clock takes four times as long as the coarse one, and is read again when that has
  * ticked: every few milliseconds at most, and soon after a suspend. */
@@ -53,9 +54,14 @@ kfe_error kfe_state_new(kfe_state **out, const kfe_settings *settings)
     state->open_max = sessions_that_fit(settings);
     state->tokens = KFE_UNPROVEN_BURST;
     state->tokens_at = kfe_now_ms();
+    state->jitter = (uint64_t)state->tokens_at ^ (uint64_t)(uintptr_t)state ^ (uint64_t)getpid();
     pthread_mutex_init(&state->lock, NULL);
     pthread_cond_init(&state->changed, NULL);
-    pthread_cond_init(&state->work, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&state->work, &attributes);
+    pthread_condattr_destroy(&attributes);
     *out = state;
     return KFE_OK;
 }

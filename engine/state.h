@@ -17,6 +17,8 @@
 #include "engine/envelope.h"
 #include "engine/map.h"
 #include "engine/settings.h"
+#include "engine/statistics.h"
+#include "engine/tally.h"
 
 enum {
     KFE_SLOTS_MAX = 8192,      /* keys remembered, unknown ones included */
@@ -25,6 +27,7 @@ enum {
     KFE_OUTAGE_MS = 250,       /* and "not now" so long */
     KFE_UNPROVEN_BURST = 1000, /* sessions that may wait for their first good tag */
     KFE_UNPROVEN_PER_S = 50,
+    KFE_ORIGIN_LEN = 32,
     KFE_KEPT_MS = 100, /* a thread goes on with its sessions so long without a look here */
 };
 
@@ -43,27 +46,37 @@ typedef struct {
     unsigned pins;      /* by sessions and calls under way; not evicted while there are any */
     kfe_loaded *loaded; /* NULL: none; then `error` says why, once it was tried */
     kfe_error error;
-    char detail[160];
-    int64_t until; /* trusted until then: counted from load */
-    int64_t due;   /* from then on a use asks the keeper to load it again */
+    char detail[224];
+    int64_t until;              /* trusted until then: counted from load */
+    int64_t due;                /* from then on a use asks the keeper to load it again */
+    int64_t confirmed;          /* when the provider last handed the key out; 0: never */
+    uint32_t confirmed_version; /* and which one that was */
     bool loading, wanted;
     kfe_error broken; /* its key failed to derive, until `broken_until` */
     int64_t broken_until;
 } kfe_slot;
 
-/* The keys of one (name, version, suite, salt), or of one deterministic reference (suite 0). */
+/* The keys of one (name, version, suite, kind, salt or wrapped secret), or of one deterministic
+ * reference (suite 0). */
 typedef struct {
     kfe_node node; /* in state->open, when `cached` */
-    uint8_t id[1 + 1 + 4 + KFE_SALT_LEN + KFE_NAME_MAX];
+    uint8_t id[3 + 4 + KFE_ORIGIN_LEN + KFE_NAME_MAX];
     unsigned refs;
     kfe_slot *slot; /* pinned */
     char name[KFE_NAME_MAX + 1];
     uint32_t version;
     uint8_t suite;
+    kfe_session_kind kind;
     kfe_aead_key *aead;
     uint8_t *siv; /* 64 bytes of secret memory: a deterministic reference */
     bool committed;
-    uint8_t salt[KFE_SALT_LEN], commitment[KFE_COMMIT_LEN];
+    uint8_t commitment[KFE_COMMIT_LEN];
+    uint8_t origin[KFE_ORIGIN_LEN];    /* opening */
+    uint8_t wire[KFE_KEY_WRAPPED_MAX]; /* sealing: salt or wrapped secret, as envelopes bear it */
+    size_t wire_len;
+    unsigned iv_len;      /* direct */
+    kfe_loaded *loaded;   /* direct: the key that seals or opens */
+    kfe_tally *tally;     /* direct, sealing */
     kfe_counter *counter; /* sealing */
     int64_t born;
     int64_t until; /* sealing: its key is trusted until then */
@@ -78,6 +91,7 @@ typedef struct {
     kfe_session *session;
     bool making, wanted;
     int64_t retry; /* a failed successor is not tried again before */
+    int64_t used;  /* when a call last asked for its session */
 } kfe_sealer;
 
 typedef struct {
@@ -90,10 +104,13 @@ typedef struct {
     kfe_map slots, sealers, open;
     kfe_map making; /* ids of opening sessions that are derived right now */
     size_t open_max;
+    uint64_t jitter; /* of refreshes: no secret, only uneven */
+    kfe_counts counts;
     double tokens; /* unproven sessions that may still be started */
     int64_t tokens_at;
     pthread_t keeper;
     bool keeper_runs, stop;
+    struct kfe_reporter *reporter; /* NULL: nobody asked for statistics */
 } kfe_state;
 
 kfe_error kfe_state_new(kfe_state **out, const kfe_settings *settings);
@@ -126,10 +143,22 @@ void kfe_loaded_unref(kfe_loaded *loaded);
 
 /* ---- session.c: no lock needed -------------------------------------------------------------- */
 
-/* Derives everything from `key`; `salt` NULL: a new sealing session with a salt and a counter of
- * its own. Suite 0 is a deterministic reference. */
+/* What a session is made from. */
+typedef struct {
+    uint8_t suite; /* 0: a deterministic reference */
+    const char *name;
+    uint32_t version;
+    kfe_session_kind kind; /* opening */
+    kfe_bytes wire;        /* opening: salt or wrapped secret; NULL: a new sealing session, with a
+                              salt or secret and a counter of its own */
+    unsigned iv_len;       /* opening a direct one */
+    bool committed;
+} kfe_session_spec;
+
+/* Makes its keys by `key`, or, in a direct session, lets that stand for them: the caller keeps it
+ * alive then. KFE_E_KEY_DENIED: the key cannot; KFE_E_AUTH: the secret does not unwrap. */
 kfe_error kfe_session_new(kfe_session **out, const kfe_settings *settings, kfe_key *key,
-                          const kfe_derive_context *context, bool committed);
+                          const kfe_session_spec *spec);
 void kfe_session_free(kfe_session *session);
 
 /* ---- sealer.c, opener.c: take the lock; a session got is given back by kfe_session_put() --- */
@@ -139,19 +168,30 @@ void kfe_session_free(kfe_session *session);
  * when this has to be called again, if the state's epoch does not change before. */
 kfe_error kfe_sealer_get(kfe_state *state, const kfe_key_ref *ref, kfe_session **out,
                          int64_t *until);
+/* Asks the keeper for what a sealer in use will need: its key loaded again, its successor. Lowers
+ * *next to when it is to be asked again. One that was not used for a while is left alone. Lock
+ * held. */
+void kfe_sealer_ahead(kfe_state *state, kfe_sealer *sealer, int64_t now, int64_t *next);
 /* Makes the successor of a session: the keeper's work. Lock held. */
 void kfe_sealer_renew(kfe_state *state, kfe_sealer *sealer);
 
-/* What names an opening session. Suite 0: a deterministic reference, no salt. */
+/* What names an opening session. Suite 0: a deterministic reference, which has neither salt nor
+ * origin. */
 typedef struct {
     uint8_t suite;
+    kfe_session_kind kind;
     kfe_bytes name;
     uint32_t version;
-    const uint8_t *salt;
+    kfe_bytes wire; /* salt or wrapped secret */
+    unsigned iv_len;
+    uint8_t origin[KFE_ORIGIN_LEN]; /* by kfe_opener_origin() */
     bool committed;
     bool sealing; /* asked for by our own configuration, not by a record: needs no token, but a
                      key that may seal */
 } kfe_opener_ref;
+
+/* Tells sessions of one key apart, however long a wrapped secret is: the salt, or a hash. */
+kfe_error kfe_opener_origin(const kfe_crypto *crypto, kfe_opener_ref *ref);
 
 kfe_error kfe_opener_get(kfe_state *state, const kfe_opener_ref *ref, kfe_session **out,
                          int64_t *until);

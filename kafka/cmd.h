@@ -22,7 +22,7 @@ typedef struct kfe_cmd_options kfe_cmd_options;
 
 typedef struct {
     const char *name;
-    const char *letters; /* the short options it takes, of "bceoptFXyh" */
+    const char *letters; /* the short options it takes, of "bceoptFXyhskK" */
     const char *summary; /* one line for `kfe --help` */
     const char *help;    /* `kfe VERB --help`, whole */
     int (*run)(kfe_cmd_options *options);

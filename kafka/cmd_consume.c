@@ -6,6 +6,7 @@
 #include "kafka/cmd_json.h"
 #include "kafka/cmd_options.h"
 #include "kafka/cmd_progress.h"
+#include "kafka/cmd_stats.h"
 
 enum { WAIT_MS = 200 };
 
@@ -128,6 +129,8 @@ static int run(kfe_cmd_options *o)
     if (err)
         return kfe_cmd_say_error(err);
     o->conf = NULL;
+    if (kfe_cmd_stats_report(kfe_consumer_engine(run.consumer)) != KFE_OK)
+        kfe_cmd_say("no statistics: %s", kfe_error_detail());
     int code = run_with(&run);
     kfe_cmd_ends_wipe(&run.ends);
     kfe_consumer_free(run.consumer);

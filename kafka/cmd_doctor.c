@@ -11,6 +11,7 @@
 #include <kfe/gcm.h>
 
 #include "kafka/cmd_options.h"
+#include "kafka/cmd_stats.h"
 
 enum { BROKER_MS = 5000 };
 
@@ -219,7 +220,7 @@ static bool check_provider(const kfe_config *config)
 }
 
 /* Contradictions in the configuration show only when an engine is made of it. */
-static void check_engine(const kfe_config *config)
+static void check_engine(const kfe_config *config, bool stats)
 {
     kfe_engine *engine = NULL;
     kfe_error err = kfe_engine_new(&engine, config);
@@ -227,6 +228,8 @@ static void check_engine(const kfe_config *config)
         report(BAD, "engine", "%s: %s", kfe_error_name(err), kfe_error_detail());
     else
         report(FINE, "engine", "backend %s", kfe_engine_backend(engine));
+    if (!err && stats && kfe_cmd_stats_try(engine) != KFE_OK)
+        report(BAD, "stats", "%s", kfe_error_detail());
     kfe_engine_free(engine);
     if (kfe_config_get(config, "encryption.keymanager.class") == NULL)
         report(DOUBT, "key manager",
@@ -278,13 +281,13 @@ static int run(kfe_cmd_options *o)
     report(FINE, "librdkafka", "%s", rd_kafka_version_str());
     check_locked_memory();
     if (check_provider(o->config))
-        check_engine(o->config);
+        check_engine(o->config, o->stats);
     check_broker(o);
     return failed ? KFE_EXIT_FAILED : KFE_EXIT_OK;
 }
 
 static const char help[] =
-    "Usage: kfe doctor [-F FILE] [-b BROKERS] [-X NAME=VALUE]...\n"
+    "Usage: kfe doctor [-F FILE] [-b BROKERS] [-X NAME=VALUE]... [--stats]\n"
     "\n"
     "Checks this machine and the configuration: CPU, cipher backends, OpenSSL, librdkafka, locked\n"
     "memory, the KeyProvider and its keys, the engine, the broker. One line each:\n"
@@ -295,8 +298,10 @@ static const char help[] =
     "\n"
     "  -b, --brokers LIST     host:port,... (bootstrap.servers)\n"
     "  -F, --file FILE        read name=value lines (default: the file that KFE_CONFIG names)\n"
-    "  -X, --set NAME=VALUE   set one option, librdkafka's or encryption.*; wins over files\n";
+    "  -X, --set NAME=VALUE   set one option, librdkafka's or encryption.*; wins over files\n"
+    "  -s, --stats            seal and open 1000 records that go nowhere, and print what the\n"
+    "                         engine counted, as JSON\n";
 
 const kfe_cmd_verb kfe_cmd_doctor = {
-    "doctor", "bFXh", "check this machine and the configuration", help, run,
+    "doctor", "bFXhs", "check this machine and the configuration", help, run,
 };

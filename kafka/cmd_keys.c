@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kafka/cmd_options.h"
+#include "kafka/cmd_keys_move.h"
 #include "kafka/cmd_secret.h"
 
 /* One version of a key, copied: what a provider lists lives only for the call. */
 typedef struct {
-    char *name, *where;
+    char *name, *where, *wrong;
     uint32_t version;
     kfe_key_state state;
 } row;
@@ -32,10 +32,11 @@ static kfe_error add_row(void *arg, const kfe_key_info *key)
     row *r = &t->rows[t->n];
     r->name = strdup(key->name);
     r->where = strdup(KFE_HAS(key, where) ? key->where : "");
+    r->wrong = strdup(KFE_HAS(key, wrong) ? key->wrong : "");
     r->version = key->version;
     r->state = key->state;
     t->n++;
-    if (r->name == NULL || r->where == NULL)
+    if (r->name == NULL || r->where == NULL || r->wrong == NULL)
         return kfe_fail(KFE_E_MEMORY, "out of memory");
     return KFE_OK;
 }
@@ -60,6 +61,8 @@ static void print_table(const table *t)
         const row *r = &t->rows[i];
         printf("%-*s  %7u  %-12s  %s\n", width, r->name, (unsigned)r->version,
                kfe_key_state_name(r->state), r->where);
+        if (r->wrong[0] != '\0')
+            printf("%*s  ^ refused: %s\n", width, "", r->wrong);
     }
 }
 
@@ -75,6 +78,7 @@ static kfe_error list_keys(kfe_key_provider *provider)
     for (size_t i = 0; i < t.n; i++) {
         free(t.rows[i].name);
         free(t.rows[i].where);
+        free(t.rows[i].wrong);
     }
     free(t.rows);
     return err;
@@ -102,7 +106,7 @@ static bool read_version(const char *text, uint32_t *out)
 static kfe_error read_key(const kfe_cmd_options *o, bool versioned, key_argument *out)
 {
     const char *action = o->args[0];
-    int most = versioned ? 3 : 2;
+    int most = versioned || strcmp(action, "import") == 0 ? 3 : 2;
     if (o->n_args < 2 || o->n_args > most)
         return kfe_fail(KFE_E_ARGUMENT, "kfe keys %s wants %s", action,
                         versioned ? "NAME@VERSION" : "the NAME of one key");
@@ -155,9 +159,30 @@ static kfe_error confirm_destroy(const kfe_cmd_options *o, const key_argument *k
                                     "or give --yes");
 }
 
-static kfe_error create_key(kfe_key_provider *provider, const key_argument *key)
+/* "" and the like are no kind. */
+static bool read_kind(const char *text, kfe_session_kind *out)
 {
-    kfe_error err = provider->ops->create(provider, key->name);
+    static const char *const names[] = {"derived", "wrapped", "direct"};
+    for (unsigned i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (kfe_session_kind)i;
+            return true;
+        }
+    return false;
+}
+
+static kfe_error create_key(const kfe_cmd_options *o, kfe_key_provider *provider,
+                            const key_argument *key)
+{
+    kfe_session_kind kind = KFE_DERIVED;
+    if (o->kind != NULL && !read_kind(o->kind, &kind))
+        return kfe_fail(KFE_E_ARGUMENT, "--kind wants derived, wrapped or direct");
+    if (o->kind != NULL && kind != KFE_DERIVED && !KFE_HAS(provider->ops, create_kind))
+        return kfe_fail(KFE_E_ARGUMENT, "KeyProvider %s makes keys of the kind derived alone",
+                        provider->ops->name);
+    kfe_error err = o->kind != NULL && KFE_HAS(provider->ops, create_kind)
+                        ? provider->ops->create_kind(provider, key->name, kind)
+                        : provider->ops->create(provider, key->name);
     if (!err)
         printf("%s@1 active\n", key->name);
     return err;
@@ -172,10 +197,10 @@ static kfe_error rotate_key(kfe_key_provider *provider, const key_argument *key)
     return err;
 }
 
-typedef enum { LIST, CREATE, ROTATE, RETIRE, DESTROY, N_ACTIONS } action;
+typedef enum { LIST, CREATE, ROTATE, RETIRE, DESTROY, PROBE, IMPORT, EXPORT, N_ACTIONS } action;
 
-static const char *const action_names[N_ACTIONS] = {"list", "create", "rotate", "retire",
-                                                    "destroy"};
+static const char *const action_names[N_ACTIONS] = {
+    "list", "create", "rotate", "retire", "destroy", "probe", "import", "export-wrapped"};
 
 static kfe_error act(const kfe_cmd_options *o, kfe_key_provider *provider, action what,
                      const key_argument *key)
@@ -185,12 +210,18 @@ static kfe_error act(const kfe_cmd_options *o, kfe_key_provider *provider, actio
     case LIST:
         return KFE_HAS(ops, list) ? list_keys(provider) : lacks(provider, "list");
     case CREATE:
-        return KFE_HAS(ops, create) ? create_key(provider, key) : lacks(provider, "create");
+        return KFE_HAS(ops, create) ? create_key(o, provider, key) : lacks(provider, "create");
     case ROTATE:
         return KFE_HAS(ops, rotate) ? rotate_key(provider, key) : lacks(provider, "rotate");
     case RETIRE:
         return KFE_HAS(ops, set_state) ? set_state(provider, key, KFE_KEY_DECRYPT_ONLY)
                                        : lacks(provider, "retire");
+    case PROBE:
+        return KFE_HAS(ops, probe) ? kfe_cmd_keys_probe(provider) : lacks(provider, "probe");
+    case IMPORT:
+        return kfe_cmd_keys_import(o, provider, key->name);
+    case EXPORT:
+        return kfe_cmd_keys_export(o, provider, &(kfe_key_ref){key->name, key->version});
     case DESTROY:
         break;
     case N_ACTIONS:
@@ -205,10 +236,10 @@ static kfe_error act(const kfe_cmd_options *o, kfe_key_provider *provider, actio
 static kfe_error run_action(const kfe_cmd_options *o, action what)
 {
     key_argument key = {0};
-    if (what == LIST && o->n_args > 1)
-        return kfe_fail(KFE_E_ARGUMENT, "kfe keys list takes no argument");
-    if (what != LIST) {
-        kfe_error err = read_key(o, what == RETIRE || what == DESTROY, &key);
+    if ((what == LIST || what == PROBE) && o->n_args > 1)
+        return kfe_fail(KFE_E_ARGUMENT, "kfe keys %s takes no argument", action_names[what]);
+    if (what != LIST && what != PROBE) {
+        kfe_error err = read_key(o, what == RETIRE || what == DESTROY || what == EXPORT, &key);
         if (err)
             return err;
     }
@@ -229,16 +260,20 @@ static int run(kfe_cmd_options *o)
         kfe_error err = run_action(o, (action)i);
         return err ? kfe_cmd_say_error(err) : KFE_EXIT_OK;
     }
-    kfe_cmd_say("kfe keys wants one of create, list, rotate, retire, destroy");
+    kfe_cmd_say("kfe keys wants one of create, list, rotate, retire, destroy, probe, import, "
+                "export-wrapped");
     return KFE_EXIT_FAILED;
 }
 
 static const char help[] =
     "Usage: kfe keys list                  -F FILE\n"
-    "       kfe keys create  NAME          -F FILE\n"
+    "       kfe keys create  NAME          -F FILE [--kind derived|wrapped|direct]\n"
     "       kfe keys rotate  NAME          -F FILE\n"
     "       kfe keys retire  NAME@VERSION  -F FILE\n"
     "       kfe keys destroy NAME@VERSION  -F FILE [--yes]\n"
+    "       kfe keys probe                 -F FILE\n"
+    "       kfe keys import  NAME KEYFILE  -F FILE [--kek KEK]\n"
+    "       kfe keys export-wrapped NAME@VERSION --kek KEK -F FILE\n"
     "\n"
     "Manages the keys of the KeyProvider that the configuration names.\n"
     "\n"
@@ -248,14 +283,21 @@ static const char help[] =
     "            encryption.keyprovider.refresh.ms, older versions go on opening\n"
     "  retire    this version opens, but seals nothing from now on\n"
     "  destroy   this version is gone for good, and with it all that it sealed\n"
+    "  probe     what the token can do, line by line; tries it with keys that are gone afterwards\n"
+    "  import    the next version, from 32 bytes in KEYFILE; with --kek from 40 bytes in hex,\n"
+    "            wrapped (RFC 3394) under that key of the token\n"
+    "  export-wrapped  40 bytes in hex on stdout: the key wrapped under KEK, where it may leave\n"
     "\n"
     "  -F, --file FILE       read name=value lines (default: the file that KFE_CONFIG names)\n"
     "  -X, --set NAME=VALUE  set one option; wins over files\n"
     "  -y, --yes             do not ask before destroying\n"
+    "  -k, --kind KIND       what the new key is for: sessions derived from it (default), wrapped\n"
+    "                        under it, or every field sealed by the token\n"
+    "  -K, --kek NAME        label of the AES key in the token that wraps\n"
     "\n"
     "A PIN or passphrase is never an argument: its option holds env:NAME or file:PATH, or it is\n"
     "asked on the terminal.\n";
 
 const kfe_cmd_verb kfe_cmd_keys = {
-    "keys", "FXyh", "create, list, rotate, retire and destroy keys", help, run,
+    "keys", "FXyhkK", "create, list, rotate, retire and destroy keys", help, run,
 };

@@ -18,9 +18,12 @@ static const struct option long_options[] = {
     {"set", required_argument, NULL, 'X'},
     {"yes", no_argument, NULL, 'y'},
     {"help", no_argument, NULL, 'h'},
+    {"stats", no_argument, NULL, 's'},
+    {"kind", required_argument, NULL, 'k'},
+    {"kek", required_argument, NULL, 'K'},
     {NULL, 0, NULL, 0},
 };
-static const char short_options[] = ":b:c:eo:p:t:F:X:yh";
+static const char short_options[] = ":b:c:eo:p:t:F:X:yhsk:K:";
 
 /* Digits only, and all of them. */
 static bool read_number(const char *text, uint64_t max, uint64_t *out)
@@ -60,6 +63,12 @@ static bool read_value(kfe_cmd_options *o, int letter)
     case 't':
         o->topic = optarg;
         return optarg[0] != '\0';
+    case 'k':
+        o->kind = optarg;
+        return optarg[0] != '\0';
+    case 'K':
+        o->kek = optarg;
+        return optarg[0] != '\0';
     case 'F':
         o->files.items[o->files.n++] = optarg;
         return true;
@@ -85,6 +94,10 @@ static const char *value_form(int letter)
     switch (letter) {
     case 't':
         return "a topic";
+    case 'k':
+        return "derived, wrapped or direct";
+    case 'K':
+        return "the name of a key";
     case 'X':
         return "name=value";
     case 'o':
@@ -122,6 +135,9 @@ static bool read_option(kfe_cmd_options *o, int letter)
         return true;
     case 'y':
         o->yes = true;
+        return true;
+    case 's':
+        o->stats = true;
         return true;
     default:
         break;

@@ -23,7 +23,8 @@ struct kfe_cmd_options {
     int32_t partition;           /* RD_KAFKA_PARTITION_UA: not given */
     int64_t offset;              /* where to start; RD_KAFKA_OFFSET_BEGINNING when not given */
     uint64_t count;              /* records; 0: no limit */
-    bool exit_at_end, yes;
+    bool exit_at_end, yes, stats;
+    const char *kind, *kek; /* NULL: not given */
     kfe_cmd_list files, settings;
 
     rd_kafka_conf_t *conf; /* by kfe_cmd_options_load(); set NULL once a client has taken it */

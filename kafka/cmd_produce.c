@@ -9,6 +9,7 @@
 #include "kafka/cmd_options.h"
 #include "kafka/cmd_progress.h"
 #include "kafka/cmd_record.h"
+#include "kafka/cmd_stats.h"
 
 enum { WAIT_MS = 100, TOLD_FAILURES = 10 };
 
@@ -161,6 +162,8 @@ static int run(kfe_cmd_options *o)
     if (err)
         return kfe_cmd_say_error(err);
     o->conf = NULL;
+    if (kfe_cmd_stats_report(kfe_producer_engine(run.producer)) != KFE_OK)
+        kfe_cmd_say("no statistics: %s", kfe_error_detail());
     kfe_cmd_lines_init(&run.lines, STDIN_FILENO);
     kfe_cmd_progress_init(&run.progress, "produced", false);
     int code = finish(&run, produce_all(&run));

@@ -90,6 +90,11 @@ rd_kafka_t *kfe_consumer_handle(const kfe_consumer *consumer)
     return consumer->rk;
 }
 
+kfe_engine *kfe_consumer_engine(const kfe_consumer *consumer)
+{
+    return consumer->setup.engine;
+}
+
 void kfe_consumer_on_refused(kfe_consumer *consumer, kfe_refused_cb *refused, void *arg)
 {
     consumer->refused = refused;

@@ -203,6 +203,11 @@ rd_kafka_t *kfe_producer_handle(const kfe_producer *producer)
     return producer->rk;
 }
 
+kfe_engine *kfe_producer_engine(const kfe_producer *producer)
+{
+    return producer->setup.engine;
+}
+
 int kfe_producer_poll(kfe_producer *producer, int timeout_ms)
 {
     return rd_kafka_poll(producer->rk, timeout_ms);

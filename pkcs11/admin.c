@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
 #include "pkcs11/admin.h"
 #include "pkcs11/lookup.h"
 #include "pkcs11/marker.h"
@@ -8,21 +10,62 @@
 enum { WHERE_MAX = 1280 }; /* a name of 255 bytes, three characters each, and the rest */
 
 struct job {
-    kfe_key_ref ref;
+    char name[KFE_NAME_MAX + 1];
+    uint32_t version;
     kfe_key_state state;
+    kfe_session_kind kind;
 };
+
+static struct job job_for(const char *name, uint32_t version)
+{
+    struct job job = {.version = version};
+    snprintf(job.name, sizeof(job.name), "%s", name);
+    return job;
+}
+
+static kfe_key_ref ref_of(const struct job *job)
+{
+    return (kfe_key_ref){job->name, job->version};
+}
 
 /* ---- list --------------------------------------------------------------------------- */
 
+/* What a use would be refused for. */
+static kfe_error look(kfe_p11_session *session, kfe_p11_entry *entry)
+{
+    const kfe_key_ref ref = {entry->name, entry->version};
+    kfe_error err = KFE_OK;
+    if (entry->hits > 1)
+        err = kfe_p11_ambiguous(entry);
+    else if (entry->hits == 1)
+        err = kfe_p11_secretkey_check(session, entry->key, &ref);
+    if (err == KFE_E_KEY_DENIED)
+        snprintf(entry->wrong, sizeof(entry->wrong), "%s", kfe_error_detail());
+    return err == KFE_E_KEY_DENIED ? KFE_OK : err;
+}
+
 static kfe_error list_work(kfe_p11_session *session, void *arg)
 {
-    return kfe_p11_catalog_load(arg, session, NULL);
+    kfe_p11_catalog *catalog = arg;
+    kfe_p11_catalog_wipe(catalog); /* what an earlier run may have left */
+    kfe_error err = kfe_p11_catalog_load(catalog, session, NULL);
+    for (size_t i = 0; !err && i < catalog->n; i++)
+        err = look(session, &catalog->entries[i]);
+    if (err)
+        kfe_p11_catalog_wipe(catalog);
+    return err;
+}
+
+static void list_drop(void *arg)
+{
+    kfe_p11_catalog_wipe(arg);
 }
 
 kfe_error kfe_p11_admin_list(kfe_p11_token *token, kfe_key_each *each, void *arg)
 {
-    kfe_p11_catalog catalog;
-    kfe_error err = kfe_p11_token_read(token, list_work, &catalog);
+    static const kfe_p11_task task = {list_work, sizeof(kfe_p11_catalog), list_drop, KFE_P11_FIND};
+    kfe_p11_catalog catalog = {NULL, 0, 0};
+    kfe_error err = kfe_p11_token_find(token, &task, &catalog);
     if (err)
         return err;
     CK_TOKEN_INFO info;
@@ -31,8 +74,12 @@ kfe_error kfe_p11_admin_list(kfe_p11_token *token, kfe_key_each *each, void *arg
         const kfe_p11_entry *entry = &catalog.entries[i];
         char where[WHERE_MAX];
         kfe_p11_uri_of_key(&info, entry->name, entry->version, where, sizeof(where));
-        const kfe_key_info key = {sizeof(key), entry->name, entry->version, entry->state,
-                                  entry->hits > 0 ? where : NULL};
+        const kfe_key_info key = {sizeof(key),
+                                  entry->name,
+                                  entry->version,
+                                  entry->state,
+                                  entry->hits > 0 ? where : NULL,
+                                  entry->wrong[0] != '\0' ? entry->wrong : NULL};
         err = each(arg, &key);
     }
     kfe_p11_catalog_wipe(&catalog);
@@ -53,18 +100,39 @@ static kfe_error verify_made(kfe_p11_session *session, const kfe_key_ref *ref,
     return err;
 }
 
-static kfe_error make(kfe_p11_session *session, const kfe_key_ref *ref)
+static kfe_error make(kfe_p11_session *session, const kfe_key_ref *ref, kfe_p11_make what)
 {
     CK_OBJECT_HANDLE made;
-    kfe_error err = kfe_p11_secretkey_create(session, ref, &made);
+    kfe_error err = kfe_p11_secretkey_create(session, ref, what, &made);
     return err ? err : verify_made(session, ref, made);
+}
+
+/* Of the newest version that still has its object; one that kfe may not use counts too, if it is a
+ * key at all. */
+static kfe_error look_at_newest(kfe_p11_session *session, const kfe_p11_catalog *catalog,
+                                kfe_p11_make *out)
+{
+    *out = KFE_P11_MAKE_DERIVED;
+    for (size_t i = catalog->n; i > 0; i--) {
+        const kfe_p11_entry *entry = &catalog->entries[i - 1];
+        const kfe_key_ref ref = {entry->name, entry->version};
+        kfe_p11_use use = {.type = CKK_GENERIC_SECRET};
+        if (entry->hits == 0)
+            continue;
+        kfe_error err = kfe_p11_secretkey_look(session, entry->key, &ref, &use);
+        if (err == KFE_E_KEY_DENIED)
+            continue;
+        *out = kfe_p11_secretkey_make_like(&use);
+        return err;
+    }
+    return KFE_OK;
 }
 
 static kfe_error create_work(kfe_p11_session *session, void *arg)
 {
     const struct job *job = arg;
     kfe_p11_catalog catalog;
-    kfe_error err = kfe_p11_catalog_load(&catalog, session, job->ref.name);
+    kfe_error err = kfe_p11_catalog_load(&catalog, session, job->name);
     if (err)
         return err;
     bool used = catalog.n > 0;
@@ -72,42 +140,51 @@ static kfe_error create_work(kfe_p11_session *session, void *arg)
     if (used)
         return kfe_fail(KFE_E_ARGUMENT,
                         "key %.150s is there, or was: make its next version by `kfe keys rotate`",
-                        job->ref.name);
-    return make(session, &job->ref);
+                        job->name);
+    const kfe_key_ref ref = ref_of(job);
+    return make(session, &ref, kfe_p11_secretkey_make_for(session, job->kind));
 }
 
 static kfe_error rotate_work(kfe_p11_session *session, void *arg)
 {
     struct job *job = arg;
     kfe_p11_catalog catalog;
-    kfe_error err = kfe_p11_catalog_load(&catalog, session, job->ref.name);
+    kfe_error err = kfe_p11_catalog_load(&catalog, session, job->name);
     if (err)
         return err;
     uint32_t last = kfe_p11_catalog_last(&catalog);
+    kfe_p11_make what;
+    err = look_at_newest(session, &catalog, &what);
     kfe_p11_catalog_wipe(&catalog);
+    if (err)
+        return err;
     if (last == 0)
         return kfe_fail(KFE_E_KEY_UNKNOWN,
                         "no key %.150s in the token: make it by "
                         "`kfe keys create`",
-                        job->ref.name);
+                        job->name);
     if (last == UINT32_MAX)
-        return kfe_fail(KFE_E_KEY_DENIED, "key %.150s has no version left", job->ref.name);
-    job->ref.version = last + 1;
-    return make(session, &job->ref);
+        return kfe_fail(KFE_E_KEY_DENIED, "key %.150s has no version left", job->name);
+    job->version = last + 1;
+    const kfe_key_ref ref = ref_of(job);
+    return make(session, &ref, what);
 }
 
-kfe_error kfe_p11_admin_create(kfe_p11_token *token, const char *name)
+kfe_error kfe_p11_admin_create(kfe_p11_token *token, const char *name, kfe_session_kind kind)
 {
-    struct job job = {.ref = {name, 1}};
-    return kfe_p11_token_write(token, create_work, &job);
+    static const kfe_p11_task task = {create_work, sizeof(struct job), NULL, KFE_P11_GENERATE};
+    struct job job = job_for(name, 1);
+    job.kind = kind;
+    return kfe_p11_token_write(token, &task, &job);
 }
 
 kfe_error kfe_p11_admin_rotate(kfe_p11_token *token, const char *name, uint32_t *version)
 {
-    struct job job = {.ref = {name, 0}};
-    kfe_error err = kfe_p11_token_write(token, rotate_work, &job);
+    static const kfe_p11_task task = {rotate_work, sizeof(struct job), NULL, KFE_P11_GENERATE};
+    struct job job = job_for(name, 0);
+    kfe_error err = kfe_p11_token_write(token, &task, &job);
     if (!err)
-        *version = job.ref.version;
+        *version = job.version;
     return err;
 }
 
@@ -115,26 +192,25 @@ kfe_error kfe_p11_admin_rotate(kfe_p11_token *token, const char *name, uint32_t 
 
 static kfe_error check_move(const kfe_p11_entry *entry, const struct job *job)
 {
-    unsigned long version = job->ref.version;
+    unsigned long version = job->version;
     if (!entry)
-        return kfe_fail(KFE_E_KEY_UNKNOWN, "no key %.150s@%lu in the token", job->ref.name,
-                        version);
+        return kfe_fail(KFE_E_KEY_UNKNOWN, "no key %.150s@%lu in the token", job->name, version);
     if (entry->hits > 1)
         return kfe_p11_ambiguous(entry);
     if (job->state >= entry->state)
         return KFE_OK;
     if (entry->state == KFE_KEY_DESTROYED)
-        return kfe_fail(KFE_E_KEY_DESTROYED, "key %.150s@%lu was destroyed", job->ref.name,
-                        version);
+        return kfe_fail(KFE_E_KEY_DESTROYED, "key %.150s@%lu was destroyed", job->name, version);
     return kfe_fail(KFE_E_ARGUMENT,
                     "key %.150s@%lu is retired and cannot become active again: rotate instead",
-                    job->ref.name, version);
+                    job->name, version);
 }
 
 static kfe_error move(kfe_p11_session *session, const kfe_p11_entry *entry, const struct job *job)
 {
     if (job->state != entry->state) {
-        kfe_error err = kfe_p11_marker_write(session, &job->ref, job->state);
+        const kfe_key_ref ref = ref_of(job);
+        kfe_error err = kfe_p11_marker_write(session, &ref, job->state);
         if (err)
             return err;
     }
@@ -150,10 +226,10 @@ static kfe_error set_state_work(kfe_p11_session *session, void *arg)
 {
     const struct job *job = arg;
     kfe_p11_catalog catalog;
-    kfe_error err = kfe_p11_catalog_load(&catalog, session, job->ref.name);
+    kfe_error err = kfe_p11_catalog_load(&catalog, session, job->name);
     if (err)
         return err;
-    const kfe_p11_entry *entry = kfe_p11_catalog_version(&catalog, job->ref.version);
+    const kfe_p11_entry *entry = kfe_p11_catalog_version(&catalog, job->version);
     err = check_move(entry, job);
     if (!err)
         err = move(session, entry, job);
@@ -163,8 +239,10 @@ static kfe_error set_state_work(kfe_p11_session *session, void *arg)
 
 kfe_error kfe_p11_admin_set_state(kfe_p11_token *token, const kfe_key_ref *ref, kfe_key_state state)
 {
-    struct job job = {.ref = *ref, .state = state};
+    static const kfe_p11_task task = {set_state_work, sizeof(struct job), NULL, KFE_P11_OTHER};
+    struct job job = job_for(ref->name, ref->version);
+    job.state = state;
     if (state < KFE_KEY_ACTIVE || state > KFE_KEY_DESTROYED)
         return kfe_fail(KFE_E_ARGUMENT, "%d is no key state", (int)state);
-    return kfe_p11_token_write(token, set_state_work, &job);
+    return kfe_p11_token_write(token, &task, &job);
 }

@@ -11,8 +11,9 @@
 /* By name, then version; destroyed versions too, whose `where` is NULL. */
 kfe_error kfe_p11_admin_list(kfe_p11_token *token, kfe_key_each *each, void *arg);
 /* KFE_E_ARGUMENT: the name was used before, be it by a destroyed key. */
-kfe_error kfe_p11_admin_create(kfe_p11_token *token, const char *name);
-/* The version after the highest ever used. KFE_E_KEY_UNKNOWN: no such name. */
+kfe_error kfe_p11_admin_create(kfe_p11_token *token, const char *name, kfe_session_kind kind);
+/* The version after the highest ever used, for the same kind of sessions as the newest that is
+ * there. KFE_E_KEY_UNKNOWN: no such name. */
 kfe_error kfe_p11_admin_rotate(kfe_p11_token *token, const char *name, uint32_t *version);
 /* Forward only. Destroying writes the marker, then destroys the object: cut off between the two,
  * the version counts as destroyed and the same call finishes the work. */

@@ -15,6 +15,7 @@ typedef struct {
     kfe_key_state state;  /* as the markers say */
     CK_OBJECT_HANDLE key; /* CK_INVALID_HANDLE when there is no object */
     unsigned hits;        /* key objects for this name and version: more than 1 is ambiguous */
+    char wrong[120];      /* not written here: for who looks closer; "" */
 } kfe_p11_entry;
 
 typedef struct {

@@ -25,6 +25,14 @@ static const struct {
     NAMED(CKR_ACTION_PROHIBITED),
     NAMED(CKR_DATA_INVALID),
     NAMED(CKR_DATA_LEN_RANGE),
+    NAMED(CKR_ENCRYPTED_DATA_INVALID),
+    NAMED(CKR_ENCRYPTED_DATA_LEN_RANGE),
+    NAMED(CKR_WRAPPED_KEY_INVALID),
+    NAMED(CKR_WRAPPED_KEY_LEN_RANGE),
+    NAMED(CKR_WRAPPING_KEY_HANDLE_INVALID),
+    NAMED(CKR_UNWRAPPING_KEY_HANDLE_INVALID),
+    NAMED(CKR_KEY_NOT_WRAPPABLE),
+    NAMED(CKR_KEY_UNEXTRACTABLE),
     NAMED(CKR_DEVICE_ERROR),
     NAMED(CKR_DEVICE_MEMORY),
     NAMED(CKR_DEVICE_REMOVED),
@@ -101,7 +109,18 @@ kfe_error kfe_p11_ckr_error(CK_RV rv)
     case CKR_TEMPLATE_INCOMPLETE:
     case CKR_TEMPLATE_INCONSISTENT:
     case CKR_TOKEN_WRITE_PROTECTED:
+    case CKR_SESSION_READ_ONLY:
+    case CKR_KEY_NOT_WRAPPABLE:
+    case CKR_KEY_UNEXTRACTABLE:
+    case CKR_WRAPPING_KEY_HANDLE_INVALID: /* as tokens say "not with this wrapping key" */
         return KFE_E_KEY_DENIED;
+    case CKR_DATA_INVALID:
+    case CKR_DATA_LEN_RANGE:
+    case CKR_ENCRYPTED_DATA_INVALID:
+    case CKR_ENCRYPTED_DATA_LEN_RANGE:
+    case CKR_WRAPPED_KEY_INVALID:
+    case CKR_WRAPPED_KEY_LEN_RANGE:
+        return KFE_E_AUTH;
     case CKR_HOST_MEMORY:
         return KFE_E_MEMORY;
     default: /* an open set: vendors add codes of their own */
@@ -117,6 +136,8 @@ static const char *advice(kfe_error error)
         return "the token cannot or may not do this";
     if (error == KFE_E_MEMORY)
         return "the module ran out of memory";
+    if (error == KFE_E_AUTH)
+        return "the token refuses the data";
     return "the token cannot answer now";
 }
 

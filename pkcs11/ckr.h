@@ -11,7 +11,8 @@
 /* "CKR_PIN_INCORRECT"; "a vendor's code" or "an unknown code" for others. Static storage. */
 const char *kfe_p11_ckr_name(CK_RV rv);
 
-/* Who has to act: CREDENTIALS, KEY_DENIED (the token cannot or may not), MEMORY, else PROVIDER. */
+/* Who has to act: CREDENTIALS, KEY_DENIED (the token cannot or may not), AUTH (bad data), MEMORY,
+ * else PROVIDER. */
 kfe_error kfe_p11_ckr_error(CK_RV rv);
 
 /* Raises kfe_p11_ckr_error(rv); the detail names the call, the code and what to do. */

@@ -1,112 +1,227 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pkcs11/ckr.h"
+#include "pkcs11/direct.h"
 #include "pkcs11/key.h"
 #include "pkcs11/lookup.h"
 #include "pkcs11/secretkey.h"
+#include "pkcs11/wrapping.h"
 
 struct key {
     kfe_key base;
-    kfe_p11_token *token;
-    char name[KFE_NAME_MAX + 1];
-    pthread_mutex_t lock; /* the handle and the login it was found under belong together */
-    CK_OBJECT_HANDLE handle;
-    uint64_t logins;
+    kfe_p11_keys *keys;
+    kfe_p11_object *object;
+    kfe_p11_use use;
 };
 
-struct derivation {
-    struct key *key;
-    const uint8_t *context;
+static const struct key *key_of(const kfe_key *self)
+{
+    return (const struct key *)self;
+}
+
+/* ---- Derived ------------------------------------------------------------------------------ */
+
+struct mac {
+    kfe_p11_object *object; /* owned, as `in` */
+    uint8_t *in;
     size_t len;
-    uint8_t *out;
+    uint8_t out[32];
 };
 
-static void remember(struct key *key, CK_OBJECT_HANDLE handle, uint64_t logins)
+static kfe_error mac_work(kfe_p11_session *session, void *arg)
 {
-    pthread_mutex_lock(&key->lock);
-    key->handle = handle;
-    key->logins = logins;
-    pthread_mutex_unlock(&key->lock);
-}
-
-/* A handle from before the last login may name another object by now, so it is never tried. */
-static kfe_error handle_for(struct key *key, kfe_p11_session *session, CK_OBJECT_HANDLE *out)
-{
-    pthread_mutex_lock(&key->lock);
-    bool fresh = key->handle != CK_INVALID_HANDLE && key->logins == session->logins;
-    *out = key->handle;
-    pthread_mutex_unlock(&key->lock);
-    if (fresh)
-        return KFE_OK;
-    const kfe_key_ref ref = {key->name, key->base.version};
-    kfe_p11_entry entry;
-    kfe_error err = kfe_p11_lookup(session, &ref, &entry);
-    if (err)
-        return err;
-    remember(key, entry.key, session->logins);
-    *out = entry.key;
-    return KFE_OK;
-}
-
-static kfe_error derive_work(kfe_p11_session *session, void *arg)
-{
-    const struct derivation *job = arg;
+    struct mac *job = arg;
     CK_OBJECT_HANDLE handle;
-    kfe_error err = handle_for(job->key, session, &handle);
-    if (err)
-        return err;
-    err = kfe_p11_secretkey_mac(session, handle, job->context, job->len, job->out);
-    if (err && kfe_p11_ckr_cure(session->rv) == KFE_P11_OBJECT_LOST)
-        remember(job->key, CK_INVALID_HANDLE, 0);
-    return err;
+    kfe_error err = kfe_p11_object_handle(job->object, session, &handle);
+    if (!err)
+        err = kfe_p11_secretkey_mac(session, handle, job->in, job->len, job->out);
+    return kfe_p11_object_end(job->object, session, err);
 }
+
+static void mac_drop(void *arg)
+{
+    struct mac *job = arg;
+    free(job->in);
+    kfe_p11_object_put(job->object);
+}
+
+static const kfe_p11_task mac_task = {mac_work, sizeof(struct mac), mac_drop, KFE_P11_MAC};
 
 static kfe_error derive(kfe_key *self, const uint8_t *context, size_t len, uint8_t out[32])
 {
-    struct derivation job = {(struct key *)self, context, len, out};
-    return kfe_p11_token_read(job.key->token, derive_work, &job);
+    const struct key *key = key_of(self);
+    if (key->use.type != CKK_GENERIC_SECRET)
+        return kfe_fail(KFE_E_KEY_DENIED, "key %.80s@%lu is an AES key: it does not derive",
+                        key->object->name, (unsigned long)self->version);
+    struct mac job = {.in = malloc(len + 1), .len = len};
+    if (!job.in)
+        return kfe_fail(KFE_E_MEMORY, "no memory for a derivation");
+    if (len > 0)
+        memcpy(job.in, context, len);
+    job.object = kfe_p11_object_ref(key->object);
+    kfe_error err = kfe_p11_token_read(key->keys->token, &mac_task, &job);
+    memcpy(out, job.out, sizeof(job.out)); /* zero after a failure */
+    mac_drop(&job);
+    kfe_wipe(&job, sizeof(job));
+    return err;
+}
+
+/* ---- Wrapped ------------------------------------------------------------------------------ */
+
+static kfe_error wrap(kfe_key *self, kfe_bytes aad, const uint8_t secret[32],
+                      uint8_t out[KFE_KEY_WRAPPED_MAX], size_t *len)
+{
+    const struct key *key = key_of(self);
+    kfe_p11_wrapped wrapped = {.len = 0};
+    kfe_error err = kfe_p11_wrap(key->keys->token, key->object, &key->use, aad, secret, &wrapped);
+    memcpy(out, wrapped.bytes, sizeof(wrapped.bytes));
+    *len = wrapped.len;
+    return err;
+}
+
+static kfe_error unwrap(kfe_key *self, kfe_bytes aad, kfe_bytes wrapped, uint8_t secret[32])
+{
+    const struct key *key = key_of(self);
+    return kfe_p11_unwrap(key->keys->token, key->object, aad, wrapped, secret);
+}
+
+/* ---- Direct ------------------------------------------------------------------------------- */
+
+static kfe_error iv_size_of(kfe_key *self, unsigned *len)
+{
+    const struct key *key = key_of(self);
+    return kfe_p11_direct_iv_size(key->keys->token, key->object, key->use.decrypt, len);
+}
+
+static kfe_error seal(kfe_key *self, kfe_key_field *fields, size_t n)
+{
+    const struct key *key = key_of(self);
+    return kfe_p11_direct_seal(key->keys->token, key->object, fields, n);
+}
+
+static kfe_error open(kfe_key *self, kfe_key_field *fields, size_t n)
+{
+    const struct key *key = key_of(self);
+    return kfe_p11_direct_open(key->keys->token, key->object, fields, n);
+}
+
+/* ---- The key ------------------------------------------------------------------------------ */
+
+static void ability(kfe_key *self, kfe_key_ability *out)
+{
+    static const kfe_session_kind sealing[] = {[KFE_P11_DERIVED] = KFE_DERIVED,
+                                               [KFE_P11_WRAPPED] = KFE_WRAPPED,
+                                               [KFE_P11_DIRECT] = KFE_DIRECT};
+    const struct key *key = key_of(self);
+    const kfe_p11_use *use = &key->use;
+    const bool aes = use->type == CKK_AES, full = use->len == KFE_P11_KEY_LEN;
+    out->kinds = 1u << KFE_DERIVED;
+    if (aes)
+        out->kinds = (full ? 1u << KFE_WRAPPED : 0) | (use->decrypt ? 1u << KFE_DIRECT : 0);
+    out->key_len = aes ? (unsigned)use->len : 0;
+    out->sealing = aes ? KFE_WRAPPED : KFE_DERIVED;
+    if (key->keys->session != KFE_P11_AUTO)
+        out->sealing = sealing[key->keys->session];
 }
 
 static void release(kfe_key *self)
 {
     struct key *key = (struct key *)self;
-    pthread_mutex_destroy(&key->lock);
+    kfe_p11_object_put(key->object);
     free(key);
 }
 
-static const kfe_key_ops ops = {sizeof(kfe_key_ops), derive, release};
+static const kfe_key_ops ops = {
+    .size = sizeof(kfe_key_ops),
+    .derive = derive,
+    .release = release,
+    .ability = ability,
+    .wrap = wrap,
+    .unwrap = unwrap,
+    .iv_size = iv_size_of,
+    .seal = seal,
+    .open = open,
+};
+
+/* ---- Finding it --------------------------------------------------------------------------- */
 
 struct finding {
-    const kfe_key_ref *ref;
+    char name[KFE_NAME_MAX + 1];
+    uint32_t version;
+    kfe_p11_object *object; /* owned; NULL: the key was never seen, or is not named exactly */
     kfe_p11_entry entry;
+    kfe_p11_use use;
     uint64_t logins;
 };
 
 static kfe_error find_work(kfe_p11_session *session, void *arg)
 {
     struct finding *job = arg;
+    const kfe_key_ref ref = {job->name, job->version};
     job->logins = session->logins;
-    return kfe_p11_lookup(session, job->ref, &job->entry);
-}
-
-kfe_error kfe_p11_key_new(kfe_key **out, kfe_p11_token *token, const kfe_key_ref *ref)
-{
-    struct finding job = {.ref = ref};
-    kfe_error err = kfe_p11_token_read(token, find_work, &job);
+    kfe_error err = kfe_p11_lookup(session, &ref, &job->entry);
+    if ((err == KFE_E_KEY_DESTROYED || err == KFE_E_KEY_UNKNOWN) && job->object)
+        kfe_p11_object_destroy_copy(job->object, session);
     if (err)
         return err;
+    const kfe_key_ref exact = {job->entry.name, job->entry.version};
+    return kfe_p11_secretkey_look(session, job->entry.key, &exact, &job->use);
+}
+
+static void find_drop(void *arg)
+{
+    struct finding *job = arg;
+    kfe_p11_object_put(job->object);
+}
+
+static const kfe_p11_task find_task = {find_work, sizeof(struct finding), find_drop, KFE_P11_FIND};
+
+static kfe_error hand_out(kfe_key **out, kfe_p11_keys *keys, const struct finding *found)
+{
     struct key *key = calloc(1, sizeof(*key));
-    if (!key)
+    if (key)
+        key->object = kfe_p11_object_get(&keys->objects, found->entry.name, found->entry.version);
+    if (!key || !key->object) {
+        free(key);
         return kfe_fail(KFE_E_MEMORY, "no memory for a key");
-    key->base = (kfe_key){&ops, job.entry.version, job.entry.state};
-    key->token = token;
-    snprintf(key->name, sizeof(key->name), "%s", job.entry.name);
-    pthread_mutex_init(&key->lock, NULL);
-    key->handle = job.entry.key;
-    key->logins = job.logins;
+    }
+    kfe_p11_object_found(key->object, found->logins, found->entry.key);
+    key->base = (kfe_key){&ops, found->entry.version, found->entry.state};
+    key->keys = keys;
+    key->use = found->use;
     *out = &key->base;
     return KFE_OK;
+}
+
+kfe_error kfe_p11_key_new(kfe_key **out, kfe_p11_keys *keys, const kfe_key_ref *ref)
+{
+    struct finding job = {.version = ref->version};
+    snprintf(job.name, sizeof(job.name), "%s", ref->name);
+    if (ref->version != 0)
+        job.object = kfe_p11_object_find(&keys->objects, ref->name, ref->version);
+    kfe_error err = kfe_p11_token_find(keys->token, &find_task, &job);
+    if (!err)
+        err = hand_out(out, keys, &job);
+    find_drop(&job);
+    return err;
+}
+
+void kfe_p11_keys_init(kfe_p11_keys *keys, kfe_p11_token *token, const kfe_config *config)
+{
+    static const char *const names[] = {"auto", "derived", "wrapped", "direct"};
+    const char *session = kfe_config_get(config, "encryption.keyprovider.pkcs11.session");
+    keys->token = token;
+    keys->session = KFE_P11_AUTO;
+    for (int i = KFE_P11_AUTO; session && i <= KFE_P11_DIRECT; i++)
+        if (strcmp(session, names[i]) == 0)
+            keys->session = i;
+    kfe_p11_objects_init(&keys->objects);
+}
+
+void kfe_p11_keys_wipe(kfe_p11_keys *keys)
+{
+    kfe_p11_objects_wipe(&keys->objects);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pkcs11/login.h"
+#include <kfe/config.h>
+
 #include "pkcs11/ckr.h"
 #include "pkcs11/latch.h"
 #include "pkcs11/lock.h"
+#include "pkcs11/login.h"
 #include "pkcs11/session.h"
 
 enum { PIN_MAX = 256 };
@@ -40,7 +42,7 @@ static kfe_error try_pin(const kfe_p11_module *module, CK_SESSION_HANDLE session
 }
 
 kfe_error kfe_p11_login(const kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSION_HANDLE session,
-                        const kfe_config *config)
+                        const kfe_p11_pin_source *source)
 {
     CK_FUNCTION_LIST_PTR calls = kfe_p11_module_calls(module);
     CK_TOKEN_INFO token;
@@ -55,7 +57,7 @@ kfe_error kfe_p11_login(const kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSIO
     uint8_t pin[PIN_MAX];
     size_t len = 0;
     uint64_t word = 0;
-    err = kfe_config_secret(config, KFE_P11_PIN_OPTION, pin, sizeof(pin), &len);
+    err = source->get(source->arg, pin, sizeof(pin), &len);
     if (!err && len == 0)
         err = kfe_fail(KFE_E_CONFIG, "what " KFE_P11_PIN_OPTION " points to is empty");
     if (!err)

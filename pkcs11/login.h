@@ -6,16 +6,21 @@
 
 #include <p11-kit/pkcs11.h>
 
-#include <kfe/config.h>
-
 #include "pkcs11/module.h"
 
 #define KFE_P11_PIN_OPTION "encryption.keyprovider.pkcs11.pin"
 
+/* Who has the PIN, as kfe_config_secret(). */
+typedef struct {
+    kfe_error (*get)(void *arg, uint8_t *pin, size_t cap, size_t *len);
+    void *arg;
+} kfe_p11_pin_source;
+
 /* Makes sure the user is logged in to the token of that open session; the PIN is asked for only
  * when it is needed. KFE_E_CREDENTIALS: the token refuses the PIN, or did before (a refused PIN is
- * not tried again in this process), or is one try from locking or locked. KFE_E_CONFIG: no PIN. */
+ * not tried again in this process), or is one try from locking or locked. KFE_E_CONFIG: no PIN, or
+ * what `source` says. */
 kfe_error kfe_p11_login(const kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSION_HANDLE session,
-                        const kfe_config *config);
+                        const kfe_p11_pin_source *source);
 
 #endif

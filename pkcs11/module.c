@@ -8,13 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/lock.h"
 #include "pkcs11/module.h"
 
-enum { MODULES_MAX = 8 };
+enum { ARGS_MAX = 1024 };
+enum { MODULES_MAX = 8, EMPTY_MS = 500 };
 
 struct kfe_p11_module {
     /* Written once, then `known` is set. A child may believe these, as they share a cache line:
@@ -27,28 +29,35 @@ struct kfe_p11_module {
     _Atomic bool known;
     _Atomic(pid_t) initialiser; /* whose C_Initialize, made here, holds; 0: nobody's */
 
+    /* Of process `pid`: threads inside, and whether the door is shut. */
+    _Atomic unsigned inside;
+    _Atomic bool shut;
+
     /* Of process `pid`; under the process lock. */
     pid_t pid;
     unsigned users;
+    uint64_t starts;
     char path[PATH_MAX];
+    char args[ARGS_MAX]; /* for pReserved; "": none */
 };
 
 static kfe_p11_module modules[MODULES_MAX];
 
-static CK_RV initialise(CK_FUNCTION_LIST_PTR calls)
+static CK_RV initialise(kfe_p11_module *module)
 {
-    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
-    return calls->C_Initialize(&args);
+    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK,
+                                 .pReserved = module->args[0] != '\0' ? module->args : NULL};
+    return module->calls->C_Initialize(&args);
 }
 
 static kfe_error start(kfe_p11_module *module)
 {
     pid_t before = atomic_load(&module->initialiser);
-    CK_RV rv = initialise(module->calls);
+    CK_RV rv = initialise(module);
     if (rv == CKR_CRYPTOKI_ALREADY_INITIALIZED && before != 0 && before != getpid()) {
         /* The state of our parent, with its login and perhaps its connection to the HSM. */
         module->calls->C_Finalize(NULL);
-        rv = initialise(module->calls);
+        rv = initialise(module);
     }
     if (rv == CKR_CRYPTOKI_ALREADY_INITIALIZED) {
         if (before != getpid())
@@ -60,6 +69,7 @@ static kfe_error start(kfe_p11_module *module)
         return kfe_p11_ckr_fail(rv, "C_Initialize");
     }
     atomic_store(&module->initialiser, getpid());
+    module->starts++;
     return KFE_OK;
 }
 
@@ -102,7 +112,7 @@ static kfe_error record_for(const char *path, kfe_p11_module **out)
     return KFE_OK;
 }
 
-static kfe_error use(kfe_p11_module **out, const char *path)
+static kfe_error use(kfe_p11_module **out, const char *path, const char *args, uint64_t *starts)
 {
     kfe_p11_module *module = NULL;
     kfe_error err = record_for(path, &module);
@@ -111,27 +121,42 @@ static kfe_error use(kfe_p11_module **out, const char *path)
     if (module->pid != getpid()) {
         module->pid = getpid();
         module->users = 0;
+        atomic_store(&module->inside, 0);
+        atomic_store(&module->shut, false);
     }
     if (module->users == 0) {
         snprintf(module->path, sizeof(module->path), "%s", path);
+        snprintf(module->args, sizeof(module->args), "%s", args);
         err = start(module);
         if (err)
             return err;
     }
+    if (strcmp(module->args, args) != 0)
+        return kfe_fail(KFE_E_CONFIG,
+                        "PKCS#11 module %s is in use here with other arguments: one process gives "
+                        "it one " KFE_P11_INIT_ARGS_OPTION,
+                        path);
     module->users++;
+    *starts = module->starts;
     *out = module;
     return KFE_OK;
 }
 
-kfe_error kfe_p11_module_get(kfe_p11_module **out, const char *path)
+kfe_error kfe_p11_module_get(kfe_p11_module **out, const char *path, const char *args,
+                             uint64_t *starts)
 {
     char real[PATH_MAX];
+    if (args == NULL)
+        args = "";
+    if (strlen(args) >= ARGS_MAX)
+        return kfe_fail(KFE_E_CONFIG, KFE_P11_INIT_ARGS_OPTION ": more than %d bytes",
+                        ARGS_MAX - 1);
     if (!realpath(path, real))
         return kfe_fail(KFE_E_CONFIG, "PKCS#11 module %s: %s", path, strerror(errno));
     kfe_error err = kfe_p11_lock();
     if (err)
         return err;
-    err = use(out, real);
+    err = use(out, real, args, starts);
     kfe_p11_unlock();
     return err;
 }
@@ -148,12 +173,51 @@ void kfe_p11_module_put(kfe_p11_module *module)
     kfe_p11_unlock();
 }
 
-kfe_error kfe_p11_module_restart(kfe_p11_module *module)
+/* ---- Starting again ------------------------------------------------------------------ */
+
+static void pause_1_ms(void)
+{
+    const struct timespec ms = {0, 1000000};
+    nanosleep(&ms, NULL);
+}
+
+/* Restarts are rare and short: a look each millisecond costs nobody anything. */
+void kfe_p11_module_enter(kfe_p11_module *module)
+{
+    for (;;) {
+        atomic_fetch_add(&module->inside, 1);
+        if (!atomic_load(&module->shut))
+            return;
+        atomic_fetch_sub(&module->inside, 1);
+        pause_1_ms();
+    }
+}
+
+void kfe_p11_module_leave(kfe_p11_module *module)
+{
+    atomic_fetch_sub(&module->inside, 1);
+}
+
+/* C_Finalize while another thread is inside has no defined effect: one that hangs keeps it up. */
+static void finalise_when_empty(kfe_p11_module *module)
+{
+    atomic_store(&module->shut, true);
+    for (int ms = 0; ms < EMPTY_MS && atomic_load(&module->inside) > 0; ms++)
+        pause_1_ms();
+    if (atomic_load(&module->inside) == 0)
+        module->calls->C_Finalize(NULL);
+}
+
+kfe_error kfe_p11_module_restart(kfe_p11_module *module, bool anew, uint64_t *starts)
 {
     kfe_error err = kfe_p11_lock();
     if (err)
         return err;
+    if (anew && *starts == module->starts && atomic_load(&module->initialiser) == getpid())
+        finalise_when_empty(module);
     err = start(module);
+    atomic_store(&module->shut, false);
+    *starts = module->starts;
     kfe_p11_unlock();
     return err;
 }

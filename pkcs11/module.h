@@ -6,21 +6,37 @@
  * Whoever initialised a module finalises it: when the application (or libp11) was first, it stays
  * up when our last user leaves. A module is never unloaded: many do not survive it. */
 
+#include <stdbool.h>
+
 #include <p11-kit/pkcs11.h>
 
 #include <kfe/error.h>
+
+#define KFE_P11_INIT_ARGS_OPTION "encryption.keyprovider.pkcs11.init.args"
 
 typedef struct kfe_p11_module kfe_p11_module;
 
 /* Loads and initialises the module at `path`; every get wants its own put. In a forked child a
  * module that the parent had initialised through us is initialised anew.
- * KFE_E_CONFIG: no PKCS#11 module there. KFE_E_PROVIDER: it does not start. */
-kfe_error kfe_p11_module_get(kfe_p11_module **out, const char *path);
+ * `args`: what C_Initialize gets in pReserved, a string that some modules want (PKCS#11 section
+ * 5.4 leaves it to the vendor); NULL: nothing. Copied.
+ * `starts`: how often it was started here; a number for kfe_p11_module_restart().
+ * KFE_E_CONFIG: no PKCS#11 module there; others use it with other `args`. KFE_E_PROVIDER: it does
+ * not start. */
+kfe_error kfe_p11_module_get(kfe_p11_module **out, const char *path, const char *args,
+                             uint64_t *starts);
 /* In the process that got it. */
 void kfe_p11_module_put(kfe_p11_module *module);
 
-/* Initialises it again after somebody else finalised it; KFE_OK when it is up. */
-kfe_error kfe_p11_module_restart(kfe_p11_module *module);
+/* Initialises it again; KFE_OK when it is up. `anew`: finalises it first, as remote tokens come
+ * back in no other way, unless another user did since `*starts`, the application had initialised
+ * it, or a thread is stuck inside. The caller must not be inside. Sets *starts. */
+kfe_error kfe_p11_module_restart(kfe_p11_module *module, bool anew, uint64_t *starts);
+
+/* Around calls into it: no restart pulls it away from under a thread that is inside. Enter waits
+ * for one that goes on. */
+void kfe_p11_module_enter(kfe_p11_module *module);
+void kfe_p11_module_leave(kfe_p11_module *module);
 
 /* Valid until put. */
 CK_FUNCTION_LIST_PTR kfe_p11_module_calls(const kfe_p11_module *module);

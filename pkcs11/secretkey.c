@@ -8,56 +8,102 @@
 
 enum { MAC_LEN = 32 };
 
-/* What a key must be; a flag that the token does not tell counts as wrong. */
-static const char *flaw(const CK_ATTRIBUTE a[5], CK_KEY_TYPE type, CK_ULONG len,
-                        const CK_BBOOL flags[3])
+enum { LEN, SENSITIVE, EXTRACTABLE, SIGN, ENCRYPT, DECRYPT, WRAP, UNWRAP, N_READ };
+
+/* What is wrong with it; a flag that the token does not tell counts as the worse one. */
+static const char *flaw(const kfe_p11_use *use, bool sensitive, bool extractable)
 {
-    bool flag_known[3];
-    for (size_t i = 0; i < 3; i++)
-        flag_known[i] = a[2 + i].ulValueLen == sizeof(CK_BBOOL);
-    if (a[0].ulValueLen != sizeof(type) || type != CKK_GENERIC_SECRET)
-        return "is not of type generic secret";
-    if (a[1].ulValueLen == sizeof(len) && len != KFE_P11_KEY_LEN)
-        return "is not 32 bytes long";
-    if (!flag_known[0] || !flags[0])
+    const bool aes = use->type == CKK_AES;
+    if (!aes && use->type != CKK_GENERIC_SECRET)
+        return "is neither a generic secret nor an AES key";
+    if (use->len != KFE_P11_KEY_LEN && !(aes && use->len == KFE_P11_SHORT_LEN))
+        return aes ? "is not 16 or 32 bytes long" : "is not 32 bytes long";
+    if (!sensitive)
         return "is not sensitive, so it may be read out";
-    if (!flag_known[1] || flags[1])
+    if (extractable)
         return "is extractable, so it may leave the token";
-    if (!flag_known[2] || !flags[2])
+    if (!aes && !use->sign)
         return "may not sign (CKA_SIGN)";
+    if (aes && !use->decrypt && !(use->unwrap && use->len == KFE_P11_KEY_LEN))
+        return "may neither decrypt nor unwrap (CKA_DECRYPT, CKA_UNWRAP)";
     return NULL;
+}
+
+kfe_error kfe_p11_secretkey_look(kfe_p11_session *session, CK_OBJECT_HANDLE object,
+                                 const kfe_key_ref *ref, kfe_p11_use *use)
+{
+    CK_KEY_TYPE type = CKK_VENDOR_DEFINED;
+    CK_ULONG len = 0;
+    CK_BBOOL flags[N_READ] = {0};
+    bool is[N_READ];
+    CK_ATTRIBUTE a[] = {{CKA_VALUE_LEN, &len, sizeof(len)},
+                        {CKA_SENSITIVE, &flags[SENSITIVE], 1},
+                        {CKA_EXTRACTABLE, &flags[EXTRACTABLE], 1},
+                        {CKA_SIGN, &flags[SIGN], 1},
+                        {CKA_ENCRYPT, &flags[ENCRYPT], 1},
+                        {CKA_DECRYPT, &flags[DECRYPT], 1},
+                        {CKA_WRAP, &flags[WRAP], 1},
+                        {CKA_UNWRAP, &flags[UNWRAP], 1},
+                        {CKA_KEY_TYPE, &type, sizeof(type)}};
+    kfe_error err = kfe_p11_read(session, object, a, sizeof(a) / sizeof(a[0]));
+    if (err)
+        return err;
+    for (int i = SENSITIVE; i < N_READ; i++)
+        is[i] = a[i].ulValueLen == 1 && flags[i];
+    is[EXTRACTABLE] |= a[EXTRACTABLE].ulValueLen != 1;
+    if (a[N_READ].ulValueLen != sizeof(type))
+        type = CKK_VENDOR_DEFINED;
+    if (a[LEN].ulValueLen != sizeof(len) || len == 0)
+        len = KFE_P11_KEY_LEN; /* not told: the first use of a wrong one fails */
+    const kfe_p11_use found = {type, len, is[SIGN], is[ENCRYPT], is[DECRYPT], is[WRAP], is[UNWRAP]};
+    const char *wrong = flaw(&found, is[SENSITIVE], is[EXTRACTABLE]);
+    if (wrong)
+        return kfe_fail(KFE_E_KEY_DENIED,
+                        "key object %.80s@%lu %s: make keys by `kfe keys create` or `kfe keys "
+                        "rotate`",
+                        ref->name, (unsigned long)ref->version, wrong);
+    if (use)
+        *use = found;
+    return KFE_OK;
 }
 
 kfe_error kfe_p11_secretkey_check(kfe_p11_session *session, CK_OBJECT_HANDLE object,
                                   const kfe_key_ref *ref)
 {
-    CK_KEY_TYPE type = 0;
-    CK_ULONG len = 0;
-    CK_BBOOL flags[3] = {0};
-    CK_ATTRIBUTE a[] = {{CKA_KEY_TYPE, &type, sizeof(type)},
-                        {CKA_VALUE_LEN, &len, sizeof(len)},
-                        {CKA_SENSITIVE, &flags[0], sizeof(flags[0])},
-                        {CKA_EXTRACTABLE, &flags[1], sizeof(flags[1])},
-                        {CKA_SIGN, &flags[2], sizeof(flags[2])}};
-    kfe_error err = kfe_p11_read(session, object, a, sizeof(a) / sizeof(a[0]));
-    if (err)
-        return err;
-    const char *wrong = flaw(a, type, len, flags);
-    if (!wrong)
-        return KFE_OK;
-    return kfe_fail(KFE_E_KEY_DENIED,
-                    "key object %.80s@%lu %s: make keys by `kfe keys create` or `kfe keys rotate`",
-                    ref->name, (unsigned long)ref->version, wrong);
+    return kfe_p11_secretkey_look(session, object, ref, NULL);
+}
+
+kfe_p11_make kfe_p11_secretkey_make_for(kfe_p11_session *session, kfe_session_kind kind)
+{
+    CK_MECHANISM_INFO info;
+    if (kind == KFE_DIRECT)
+        return KFE_P11_MAKE_DIRECT;
+    if (kind != KFE_WRAPPED)
+        return KFE_P11_MAKE_DERIVED;
+    return session->calls->C_GetMechanismInfo(session->slot, CKM_AES_GCM, &info) == CKR_OK
+               ? KFE_P11_MAKE_WRAPPED
+               : KFE_P11_MAKE_KEY_WRAP;
+}
+
+kfe_p11_make kfe_p11_secretkey_make_like(const kfe_p11_use *use)
+{
+    if (use->type != CKK_AES)
+        return KFE_P11_MAKE_DERIVED;
+    if (use->len == KFE_P11_SHORT_LEN)
+        return KFE_P11_MAKE_DIRECT_128;
+    return use->decrypt ? KFE_P11_MAKE_WRAPPED : KFE_P11_MAKE_KEY_WRAP;
 }
 
 kfe_error kfe_p11_secretkey_create(kfe_p11_session *session, const kfe_key_ref *ref,
-                                   CK_OBJECT_HANDLE *out)
+                                   kfe_p11_make kind, CK_OBJECT_HANDLE *out)
 {
-    CK_MECHANISM mechanism = {CKM_GENERIC_SECRET_KEY_GEN, NULL, 0};
+    const bool aes = kind != KFE_P11_MAKE_DERIVED;
+    CK_MECHANISM mechanism = {aes ? CKM_AES_KEY_GEN : CKM_GENERIC_SECRET_KEY_GEN, NULL, 0};
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-    CK_KEY_TYPE type = CKK_GENERIC_SECRET;
-    CK_ULONG len = KFE_P11_KEY_LEN;
+    CK_KEY_TYPE type = aes ? CKK_AES : CKK_GENERIC_SECRET;
+    CK_ULONG len = kind == KFE_P11_MAKE_DIRECT_128 ? KFE_P11_SHORT_LEN : KFE_P11_KEY_LEN;
     CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    CK_BBOOL sign = !aes, wrap = kind == KFE_P11_MAKE_KEY_WRAP, crypt = aes && !wrap;
     uint32_t v = ref->version;
     CK_BYTE id[4] = {(CK_BYTE)(v >> 24), (CK_BYTE)(v >> 16), (CK_BYTE)(v >> 8), (CK_BYTE)v};
     CK_ATTRIBUTE key[] = {{CKA_CLASS, &class, sizeof(class)},
@@ -69,12 +115,12 @@ kfe_error kfe_p11_secretkey_create(kfe_p11_session *session, const kfe_key_ref *
                           {CKA_PRIVATE, &yes, sizeof(yes)},
                           {CKA_SENSITIVE, &yes, sizeof(yes)},
                           {CKA_EXTRACTABLE, &no, sizeof(no)},
-                          {CKA_SIGN, &yes, sizeof(yes)},
+                          {CKA_SIGN, &sign, sizeof(sign)},
                           {CKA_VERIFY, &no, sizeof(no)},
-                          {CKA_ENCRYPT, &no, sizeof(no)},
-                          {CKA_DECRYPT, &no, sizeof(no)},
-                          {CKA_WRAP, &no, sizeof(no)},
-                          {CKA_UNWRAP, &no, sizeof(no)},
+                          {CKA_ENCRYPT, &crypt, sizeof(crypt)},
+                          {CKA_DECRYPT, &crypt, sizeof(crypt)},
+                          {CKA_WRAP, &wrap, sizeof(wrap)},
+                          {CKA_UNWRAP, &wrap, sizeof(wrap)},
                           {CKA_DERIVE, &no, sizeof(no)}};
     CK_RV rv = session->calls->C_GenerateKey(session->handle, &mechanism, key,
                                              sizeof(key) / sizeof(key[0]), out);

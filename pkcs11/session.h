@@ -14,8 +14,8 @@ typedef struct {
     CK_FUNCTION_LIST_PTR calls;
     CK_SESSION_HANDLE handle;
     CK_SLOT_ID slot;
-    uint64_t epoch;  /* of the pool that it comes from */
     uint64_t logins; /* object handles found under another number are stale */
+    bool sure;       /* false: handles may be stale in spite of it, find objects each time */
     CK_RV rv;        /* the first code that was not CKR_OK; decides on a second try */
     bool changed;    /* something was written to the token: no second try */
 } kfe_p11_session;

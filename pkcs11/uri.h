@@ -4,7 +4,7 @@
 
 /* The PKCS#11 URI that names module and token (RFC 7512):
  *
- *     pkcs11:token=LABEL;serial=NUMBER?module-path=/usr/lib/softhsm/libsofthsm2.so
+ *     pkcs11:token=LABEL;serial=NUMBER?module-path=/usr/lib/module.so
  *
  * Immutable once made: share it between threads. */
 

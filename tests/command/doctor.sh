@@ -29,6 +29,9 @@ has out "ok    keys          1 versions, 1 active"
 has out "ok    engine"
 has out "ok    broker        1 brokers"
 hasnt out FAIL
+run 0 kfe doctor -F kfe.conf --stats -X encryption.keymanager.class=topic -X encryption.keymanager.default.key=orders
+grep -qE '"records":[[:space:]]+1000' out || fail "the records that were tried are not counted"
+has out '"get_current_key"'
 
 run 0 kfe keys retire orders@1 -F kfe.conf
 run 0 kfe doctor -F kfe.conf

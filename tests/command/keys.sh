@@ -62,6 +62,26 @@ arguments() {
     is orders 2 active
 }
 
+# The next version of NAME from 32 bytes in a file; nothing of it is told.
+import_plain() {
+    head -c 32 /dev/urandom >plain.key
+    run 0 kfe keys import "$1" plain.key -F kfe.conf
+    has out "$1@1 active"
+    has err WARNING
+    hasnt err "$(od -An -tx1 plain.key | tr -d ' \n')"
+    run 0 kfe keys import "$1" plain.key -F kfe.conf
+    has out "$1@2 active"
+    head -c 31 plain.key >short.key
+    cat plain.key short.key >long.key
+    for bad in short.key long.key /dev/null none.key; do
+        run 1 kfe keys import "$1" $bad -F kfe.conf
+        has err KFE_E_
+    done
+    run 1 kfe keys import "$1" -F kfe.conf
+    has err KEYFILE
+    is "$1" 2 active
+}
+
 cat >kfe.conf <<END
 encryption.keyprovider.class=file
 encryption.keyprovider.file.path=$dir/keys.json
@@ -72,6 +92,20 @@ arguments
 run 0 kfe keys create team@orders -F kfe.conf
 run 0 kfe keys retire team@orders@1 -F kfe.conf
 is team@orders 1 decrypt-only
+import_plain brought
+# What is in a file opens what was sealed under the same bytes elsewhere.
+grep -q "$(base64 -w0 plain.key)" keys.json || fail "the file does not hold the key that was imported"
+run 1 kfe keys probe -F kfe.conf
+has err "cannot probe"
+run 1 kfe keys create w --kind wrapped -F kfe.conf
+has err "derived alone"
+run 0 kfe keys create v --kind derived -F kfe.conf
+run 1 kfe keys create w --kind none -F kfe.conf
+has err "--kind wants"
+run 1 kfe keys export-wrapped orders@2 -F kfe.conf
+has err "--kek"
+run 1 kfe keys export-wrapped orders@2 --kek kek -F kfe.conf
+has err "gives out no keys"
 # The file that KFE_CONFIG names is read when there is no -F.
 run 0 env KFE_CONFIG=kfe.conf kfe keys list
 has out team@orders
@@ -102,3 +136,47 @@ hasnt err 24681357
 grep -v pin kfe.conf >nopin.conf
 run 1 setsid kfe keys list -F nopin.conf </dev/null
 has err KFE_E_
+
+import_plain brought
+for kind in derived wrapped direct; do
+    run 0 kfe keys create $kind --kind $kind -F kfe.conf
+    run 0 kfe keys rotate $kind -F kfe.conf
+done
+run 0 kfe keys probe -F kfe.conf
+for line in "yes   HMAC-SHA-256" "yes   AES-256-GCM" "IV as given" "yes   RFC 3394 wrap" \
+    "yes   RFC 3394 unwrap" "yes   RSA-OAEP with SHA-1" "no    RSA-OAEP with SHA-256" \
+    "yes   session copy" "yes   key derived@2" "yes   key brought@1"; do
+    has out "$line"
+done
+grep -q 'key wrapped@2 .*wrapped' out || fail "rotation made another kind of key"
+grep -q 'key direct@2 .*direct' out || fail "rotation made another kind of key"
+hasnt out FAIL
+run 1 kfe keys export-wrapped derived@1 --kek kek -F kfe.conf
+has err "not extractable"
+
+command -v pkcs11-tool >/dev/null || exit 0
+p11() { pkcs11-tool --module "$module" --token-label test --login --pin 13572468 "$@" >/dev/null 2>&1; }
+p11 --keygen --key-type AES:32 --label kek --id a0000001 --sensitive --private --usage-wrap
+p11 --keygen --key-type GENERIC:32 --label loose --id 00000001 --sensitive --private --extractable
+run 1 kfe keys probe -F kfe.conf # a key that may leave is refused, and said to be
+has out "FAIL  key loose@1"
+run 0 kfe keys list -F kfe.conf
+has out "refused: key object loose@1 is extractable"
+run 1 kfe keys export-wrapped loose@1 --kek none -F kfe.conf
+has err KFE_E_KEY_UNKNOWN
+run 0 kfe keys export-wrapped loose@1 --kek kek -F kfe.conf
+grep -qxE '[0-9a-f]{80}' out || fail "not 40 bytes in hexadecimal"
+cp out loose.hex
+run 0 kfe keys import kept loose.hex --kek kek -F kfe.conf
+has out "kept@1 active"
+has err WARNING
+tr 0-9a-f 1-9a-f0 <loose.hex >bad.hex
+run 1 kfe keys import kept bad.hex --kek kek -F kfe.conf
+has err "do not unwrap"
+run 1 kfe keys import kept /dev/null --kek kek -F kfe.conf
+has err hexadecimal
+is kept 1 active
+run 1 kfe keys retire loose@1 --kek kek # no configuration
+run 0 kfe keys destroy loose@1 --yes -F kfe.conf
+run 0 kfe keys probe -F kfe.conf
+has out "yes   key kept@1"

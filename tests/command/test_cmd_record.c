@@ -18,7 +18,8 @@
 /* All that a record is given back by (-Wl,--wrap=...). Strings have LONG bytes or more in the test
  * that looks. */
 void __real_cJSON_Delete(cJSON *json);
-void __wrap_cJSON_Delete(cJSON *json);
+/* Not hidden: the linker wraps what libkfe uses as well. */
+__attribute__((visibility("default"))) void __wrap_cJSON_Delete(cJSON *json);
 void __real_rd_kafka_headers_destroy(rd_kafka_headers_t *headers);
 void __wrap_rd_kafka_headers_destroy(rd_kafka_headers_t *headers);
 

@@ -64,6 +64,10 @@ plant words engine/a.c 'int a; // no' 'engine/a.c:2: a // comment'
 plant words engine/a.c '/* TOD''O: later */' 'engine/a.c:2: work left'
 plant words docs/a.md 'cd /roo''t/kfe' 'docs/a.md:2: a folder'
 plant words docs/a.md 'framework/x' ''
+plant words pkcs11/a.c '/* as a missing answer */\nint transshipment;' ''
+plant words pkcs11/a.c 'if (is("SoftHSM v2"))' 'pkcs11/a.c:2: names a product'
+plant words pkcs11/a.h '\n/* NSS tells no tag. */' 'pkcs11/a.h:3: names a product'
+plant words tests/a.c 'int nss;' ''
 printf 'int a;\n' >"$tree/b.c"
 check words 'b.c:1: the first line'
 rm "$tree/b.c"

@@ -4,16 +4,21 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 #include "tests/pkcs11/shim.h"
 
 struct hook {
     const char *function;
     unsigned long calls, skip, count;
+    unsigned delay; /* microseconds */
     shim_how how;
     CK_RV rv;
     void (*act)(void *arg);
     void *arg;
+    void (*each)(void *arg);
+    void *each_arg;
 };
 
 #define HOOKS(X)                                                                                   \
@@ -40,6 +45,24 @@ struct hook {
     X(C_GenerateKey,                                                                               \
       (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_ATTRIBUTE * a, CK_ULONG n, CK_OBJECT_HANDLE * o), \
       (s, m, a, n, o))                                                                             \
+    X(C_CopyObject,                                                                                \
+      (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE from, CK_ATTRIBUTE * a, CK_ULONG n,                   \
+       CK_OBJECT_HANDLE * o),                                                                      \
+      (s, from, a, n, o))                                                                          \
+    X(C_WrapKey,                                                                                   \
+      (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_OBJECT_HANDLE by, CK_OBJECT_HANDLE o,             \
+       CK_BYTE * out, CK_ULONG * n),                                                               \
+      (s, m, by, o, out, n))                                                                       \
+    X(C_UnwrapKey,                                                                                 \
+      (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_OBJECT_HANDLE by, CK_BYTE * in, CK_ULONG len,     \
+       CK_ATTRIBUTE * a, CK_ULONG n, CK_OBJECT_HANDLE * o),                                        \
+      (s, m, by, in, len, a, n, o))                                                                \
+    X(C_EncryptInit, (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_OBJECT_HANDLE o), (s, m, o))       \
+    X(C_Encrypt, (CK_SESSION_HANDLE s, CK_BYTE * in, CK_ULONG len, CK_BYTE * out, CK_ULONG * n),   \
+      (s, in, len, out, n))                                                                        \
+    X(C_DecryptInit, (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_OBJECT_HANDLE o), (s, m, o))       \
+    X(C_Decrypt, (CK_SESSION_HANDLE s, CK_BYTE * in, CK_ULONG len, CK_BYTE * out, CK_ULONG * n),   \
+      (s, in, len, out, n))                                                                        \
     X(C_SignInit, (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_OBJECT_HANDLE o), (s, m, o))          \
     X(C_Sign, (CK_SESSION_HANDLE s, CK_BYTE * in, CK_ULONG len, CK_BYTE * out, CK_ULONG * n),      \
       (s, in, len, out, n))
@@ -72,6 +95,9 @@ static bool fails(enum hook_index at, shim_how *how, CK_RV *rv)
     hook->calls++;
     void (*act)(void *arg) = hook->act;
     hook->act = NULL;
+    void (*each)(void *arg) = hook->each;
+    void *each_arg = hook->each_arg;
+    const struct timespec delay = {.tv_nsec = (long)hook->delay * 1000};
     if (hook->count > 0 && hook->skip > 0) {
         hook->skip--;
     } else if (hook->count > 0) {
@@ -81,8 +107,12 @@ static bool fails(enum hook_index at, shim_how *how, CK_RV *rv)
         yes = true;
     }
     pthread_mutex_unlock(&lock);
+    if (delay.tv_nsec > 0)
+        nanosleep(&delay, NULL);
     if (act)
         act(hook->arg);
+    if (each)
+        each(each_arg);
     if (yes && *how == SHIM_PIPE)
         raise(SIGPIPE);
     return yes;
@@ -112,6 +142,52 @@ static CK_RV shim_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
     if (rv == CKR_OK)
         info->flags |= extra_flags;
     return rv;
+}
+
+/* ---- Tokens that make their own IVs --------------------------------------------------------- */
+
+enum { IV_SESSIONS = 64 };
+
+static _Atomic shim_iv iv_style;
+static struct {
+    CK_BYTE iv[16];
+} appended[IV_SESSIONS];
+
+static CK_RV iv_EncryptInit(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE o)
+{
+    if (iv_style == SHIM_IV_HOST || m->mechanism != CKM_AES_GCM)
+        return shim_C_EncryptInit(s, m, o);
+    CK_GCM_PARAMS *given = m->pParameter, own = *given;
+    CK_BYTE *iv = appended[s % IV_SESSIONS].iv;
+    CK_MECHANISM other = {CKM_AES_GCM, &own, sizeof(own)};
+    if (getrandom(iv, 16, 0) != 16)
+        return CKR_GENERAL_ERROR;
+    own.pIv = iv;
+    if (iv_style == SHIM_IV_WRITTEN_BACK) {
+        memcpy(given->pIv, iv, given->ulIvLen);
+    } else {
+        own.ulIvLen = 16;
+        own.ulIvBits = 128;
+    }
+    return shim_C_EncryptInit(s, &other, o);
+}
+
+static CK_RV iv_Encrypt(CK_SESSION_HANDLE s, CK_BYTE *in, CK_ULONG len, CK_BYTE *out, CK_ULONG *n)
+{
+    CK_ULONG room = *n;
+    CK_RV rv = shim_C_Encrypt(s, in, len, out, n);
+    if (rv != CKR_OK || iv_style != SHIM_IV_APPENDED)
+        return rv;
+    if (room < *n + 16)
+        return CKR_BUFFER_TOO_SMALL;
+    memcpy(out + *n, appended[s % IV_SESSIONS].iv, 16);
+    *n += 16;
+    return CKR_OK;
+}
+
+static void shim_set_iv(shim_iv style)
+{
+    iv_style = style;
 }
 
 static struct hook *hook_for(const char *function)
@@ -144,6 +220,15 @@ static void shim_before(const char *function, void (*act)(void *arg), void *arg)
     pthread_mutex_unlock(&lock);
 }
 
+static void shim_before_each(const char *function, void (*act)(void *arg), void *arg)
+{
+    struct hook *hook = hook_for(function);
+    pthread_mutex_lock(&lock);
+    hook->each_arg = arg;
+    hook->each = act;
+    pthread_mutex_unlock(&lock);
+}
+
 static unsigned long shim_calls(const char *function)
 {
     const struct hook *hook = hook_for(function);
@@ -158,17 +243,29 @@ static void shim_token_flags(CK_FLAGS flags)
     extra_flags = flags;
 }
 
-static void shim_reset(void)
+static void shim_delay(const char *function, unsigned microseconds)
 {
+    struct hook *hook = hook_for(function);
     pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < N_HOOKS; i++)
-        hooks[i].calls = hooks[i].skip = hooks[i].count = 0;
-    extra_flags = 0;
+    hook->delay = microseconds;
     pthread_mutex_unlock(&lock);
 }
 
-__attribute__((visibility("default"))) const shim_table kfe_test_shim = {
-    shim_inject, shim_before, shim_calls, shim_token_flags, shim_reset};
+static void shim_reset(void)
+{
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < N_HOOKS; i++) {
+        hooks[i].calls = hooks[i].skip = hooks[i].count = 0;
+        hooks[i].delay = 0;
+    }
+    extra_flags = 0;
+    iv_style = SHIM_IV_HOST;
+    pthread_mutex_unlock(&lock);
+}
+
+__attribute__((visibility("default")))
+const shim_table kfe_test_shim = {shim_inject,      shim_before, shim_before_each, shim_calls,
+                                  shim_token_flags, shim_set_iv, shim_delay,       shim_reset};
 
 /* A child may be born while another thread of its parent is in fails(). */
 static void renew_lock(void)
@@ -191,6 +288,8 @@ __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_
         HOOKS(X)
 #undef X
         list.C_GetTokenInfo = shim_C_GetTokenInfo;
+        list.C_EncryptInit = iv_EncryptInit;
+        list.C_Encrypt = iv_Encrypt;
     }
     *out = &list;
     return CKR_OK;

@@ -16,15 +16,26 @@ typedef enum {
     SHIM_PIPE,    /* instead: raises SIGPIPE first, as writing to a dead server would */
 } shim_how;
 
+/* Who makes the IV of CKM_AES_GCM. */
+typedef enum {
+    SHIM_IV_HOST,
+    SHIM_IV_WRITTEN_BACK, /* the token: over the caller's */
+    SHIM_IV_APPENDED,     /* the token: 16 bytes, behind the tag */
+} shim_iv;
+
 typedef struct {
     /* Makes `count` calls of that function return `rv`, from the `skip`-th next one on. */
     void (*inject)(const char *function, shim_how how, CK_RV rv, unsigned long skip,
                    unsigned long count);
     /* Has the next call of that function run `act` first, on its own thread. */
     void (*before)(const char *function, void (*act)(void *arg), void *arg);
+    /* The same before every call, until it is NULL. */
+    void (*before_each)(const char *function, void (*act)(void *arg), void *arg);
     unsigned long (*calls)(const char *function);
     void (*token_flags)(CK_FLAGS flags); /* C_GetTokenInfo shows them in addition */
-    void (*reset)(void);                 /* counts, failures and flags */
+    void (*iv)(shim_iv style);
+    void (*delay)(const char *function, unsigned microseconds); /* every call of it takes longer */
+    void (*reset)(void); /* counts, failures, flags, style and delays */
 } shim_table;
 
 extern const shim_table kfe_test_shim;

@@ -12,11 +12,33 @@
 
 /* ---- The real module ------------------------------------------------------------------ */
 
+/* KFE_TEST_TOKEN says which: softhsm (or nothing), or nss. */
+static bool is_nss(void)
+{
+    const char *kind = getenv("KFE_TEST_TOKEN");
+    return kind != NULL && strcmp(kind, "nss") == 0;
+}
+
+static const char *module_path(void)
+{
+    return is_nss() ? KFE_TEST_NSS : KFE_TEST_SOFTHSM;
+}
+
+void softhsm_only(const char *why)
+{
+    if (!is_nss())
+        return;
+    print_message("not on this token: %s\n", why);
+    skip();
+}
+
+static char init_args[400]; /* "": none */
+
 static CK_FUNCTION_LIST_PTR module_calls(void)
 {
     CK_FUNCTION_LIST_PTR calls = NULL;
     CK_RV (*get)(CK_FUNCTION_LIST_PTR_PTR) = NULL;
-    void *module = dlopen(KFE_TEST_SOFTHSM, RTLD_NOW | RTLD_LOCAL);
+    void *module = dlopen(module_path(), RTLD_NOW | RTLD_LOCAL);
     assert_non_null(module);
     void *symbol = dlsym(module, "C_GetFunctionList");
     memcpy(&get, &symbol, sizeof(get));
@@ -27,7 +49,8 @@ static CK_FUNCTION_LIST_PTR module_calls(void)
 
 static bool initialise(CK_FUNCTION_LIST_PTR calls)
 {
-    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
+    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK,
+                                 .pReserved = init_args[0] != '\0' ? init_args : NULL};
     CK_RV rv = calls->C_Initialize(&args);
     assert_true(rv == CKR_OK || rv == CKR_CRYPTOKI_ALREADY_INITIALIZED);
     return rv == CKR_OK;
@@ -42,7 +65,8 @@ static CK_SLOT_ID find_slot(CK_FUNCTION_LIST_PTR calls, bool initialised)
     for (CK_ULONG i = 0; i < n; i++) {
         CK_TOKEN_INFO info;
         assert_int_equal(calls->C_GetTokenInfo(slots[i], &info), CKR_OK);
-        if (!(info.flags & CKF_TOKEN_INITIALIZED) != initialised)
+        bool ours = memcmp(info.label, "kfe ", 4) == 0;
+        if (initialised ? ours : !(info.flags & CKF_TOKEN_INITIALIZED))
             return slots[i];
     }
     fail_msg("no such slot");
@@ -51,6 +75,7 @@ static CK_SLOT_ID find_slot(CK_FUNCTION_LIST_PTR calls, bool initialised)
 
 void softhsm_add_token(const char *label)
 {
+    softhsm_only("a database is one token");
     CK_FUNCTION_LIST_PTR calls = module_calls();
     bool ours = initialise(calls);
     CK_SLOT_ID slot = find_slot(calls, false);
@@ -167,20 +192,64 @@ kfe_config *softhsm_config(const char *uri, const char *pin)
     assert_int_equal(
         kfe_config_set(config, "encryption.keyprovider.pkcs11.uri", uri ? uri : softhsm_uri()),
         KFE_OK);
-    assert_int_equal(
-        kfe_config_set(config, "encryption.keyprovider.pkcs11.pin", pin ? pin : "env:KFE_TEST_PIN"),
-        KFE_OK);
+    if (init_args[0] != '\0')
+        assert_int_equal(
+            kfe_config_set(config, "encryption.keyprovider.pkcs11.init.args", init_args), KFE_OK);
+    if (pin == NULL || pin[0] != '\0')
+        assert_int_equal(kfe_config_set(config, "encryption.keyprovider.pkcs11.pin",
+                                        pin ? pin : "env:KFE_TEST_PIN"),
+                         KFE_OK);
     return config;
 }
 
 static const shim_table *shim_load(void)
 {
-    setenv("KFE_SHIM_MODULE", KFE_TEST_SOFTHSM, 1);
+    setenv("KFE_SHIM_MODULE", module_path(), 1);
     void *module = dlopen(KFE_TEST_SHIM, RTLD_NOW | RTLD_LOCAL);
     assert_non_null(module);
     const shim_table *shim = dlsym(module, "kfe_test_shim");
     assert_non_null(shim);
     return shim;
+}
+
+/* A folder with its configuration, and a fresh token in it. */
+static void make_softhsm(const char *dir, const char *settings)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/softhsm2.conf", dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n%s\n",
+            dir, settings);
+    assert_int_equal(fclose(file), 0);
+    setenv("SOFTHSM2_CONF", path, 1);
+    softhsm_add_token(SOFTHSM_LABEL);
+}
+
+/* A database, made by NSS's own tool. */
+static void make_nss(const char *dir)
+{
+    char path[160], database[160];
+    snprintf(path, sizeof(path), "%s/pin", dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "%s\n", SOFTHSM_PIN);
+    assert_int_equal(fclose(file), 0);
+    setenv("NSS_MAX_MP_PBE_ITERATION_COUNT", "1", 1); /* else 10,000 for every object */
+    snprintf(database, sizeof(database), "sql:%s", dir);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execlp("certutil", "certutil", "-N", "-d", database, "-f", path, (char *)NULL);
+        _exit(127);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    snprintf(init_args, sizeof(init_args),
+             "configdir='sql:%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags= "
+             "dbTokenDescription='%s'",
+             dir, SOFTHSM_LABEL);
 }
 
 static int setup(void **state, const char *settings)
@@ -190,16 +259,11 @@ static int setup(void **state, const char *settings)
     const char *base = getenv("TMPDIR");
     snprintf(h->dir, sizeof(h->dir), "%s/kfe-p11-XXXXXX", base ? base : "/tmp");
     assert_non_null(mkdtemp(h->dir));
-    char path[160];
-    snprintf(path, sizeof(path), "%s/softhsm2.conf", h->dir);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(file, "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n%s\n",
-            h->dir, settings);
-    assert_int_equal(fclose(file), 0);
-    setenv("SOFTHSM2_CONF", path, 1);
+    if (is_nss())
+        make_nss(h->dir);
+    else
+        make_softhsm(h->dir, settings);
     setenv("KFE_TEST_PIN", SOFTHSM_PIN, 1);
-    softhsm_add_token(SOFTHSM_LABEL);
     h->shim = shim_load();
     h->shim->reset();
     h->config = softhsm_config(NULL, NULL);
@@ -241,6 +305,13 @@ kfe_key_provider *softhsm_open(const softhsm *h)
     if (err)
         fail_msg("open: %s: %s", kfe_error_name(err), kfe_error_detail());
     return provider;
+}
+
+bool softhsm_is_finalised(const softhsm *h)
+{
+    CK_INFO info;
+    (void)h;
+    return module_calls()->C_GetInfo(&info) == CKR_CRYPTOKI_NOT_INITIALIZED;
 }
 
 int in_child(int (*body)(void *arg), void *arg)

@@ -33,12 +33,18 @@ int softhsm_setup(void **state);
 int softhsm_setup_reset_on_fork(void **state);
 int softhsm_teardown(void **state);
 
+/* Skips the running test, and says why, when it runs on another token than SoftHSM. */
+void softhsm_only(const char *why);
+
 /* Another token in the same folder; it may bear the same label. */
 void softhsm_add_token(const char *label);
 
 /* Opens the provider that h->config describes. */
 kfe_key_provider *softhsm_open(const softhsm *h);
-/* A configuration with another URI or other PIN source; NULL: as h->config's. kfe_config_free(). */
+/* True when nobody has the module initialised. */
+bool softhsm_is_finalised(const softhsm *h);
+/* A configuration with another URI or other PIN source; NULL: as h->config's; "": no source.
+ * kfe_config_free(). */
 kfe_config *softhsm_config(const char *uri, const char *pin);
 /* "pkcs11:token=kfe%20test?module-path=SHIM". Static storage. */
 const char *softhsm_uri(void);

@@ -75,6 +75,7 @@ static void test_versions_differ(void **state)
 
 static void test_calls(void **state)
 {
+    softhsm_only("handles are looked at in another way, without marks");
     const softhsm *h = *state;
     uint8_t out[32];
     import("orders", 1);
@@ -82,17 +83,18 @@ static void test_calls(void **state)
     kfe_key *key = get(p, "orders", 1);
     assert_int_equal(key->ops->derive(key, master, 5, out), KFE_OK);
     assert_int_equal(h->shim->calls("C_Login"), 1);
-    const char *const idle[] = {"C_Login",       "C_OpenSession",       "C_CloseSession",
-                                "C_FindObjects", "C_GetAttributeValue", "C_GetSessionInfo",
-                                "C_GetTokenInfo"};
-    unsigned long before[7], signs = h->shim->calls("C_Sign"), inits = h->shim->calls("C_SignInit");
-    for (size_t i = 0; i < 7; i++)
+    const char *const idle[] = {"C_Login",       "C_OpenSession",    "C_CloseSession",
+                                "C_FindObjects", "C_GetSessionInfo", "C_GetTokenInfo"};
+    unsigned long before[6], looks = h->shim->calls("C_GetAttributeValue"),
+                             signs = h->shim->calls("C_Sign"), inits = h->shim->calls("C_SignInit");
+    for (size_t i = 0; i < 6; i++)
         before[i] = h->shim->calls(idle[i]);
     for (int i = 0; i < 10; i++)
         assert_int_equal(key->ops->derive(key, master, 5, out), KFE_OK);
+    assert_int_equal(h->shim->calls("C_GetAttributeValue"), looks + 10); /* are handles ours? */
     assert_int_equal(h->shim->calls("C_Sign"), signs + 10);
     assert_int_equal(h->shim->calls("C_SignInit"), inits + 10);
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 6; i++)
         assert_int_equal(h->shim->calls(idle[i]), before[i]);
     key->ops->release(key);
     p->ops->free(p);
@@ -141,7 +143,7 @@ static void test_threads(void **state)
     run_threads(key);
     assert_int_equal(h->shim->calls("C_Login"), 1);
     assert_int_equal(h->shim->calls("C_Sign"), THREADS * ROUNDS);
-    assert_true(h->shim->calls("C_OpenSession") <= 9); /* 8 and the anchor */
+    assert_true(h->shim->calls("C_OpenSession") <= 10); /* 8, the control thread, the anchor */
     key->ops->release(key);
     p->ops->free(p);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 
@@ -41,6 +42,17 @@ static kfe_error derive(struct rig *rig)
     memset(out, 0xee, sizeof(out));
     kfe_error err = rig->key->ops->derive(rig->key, in, sizeof(in), out);
     assert_memory_equal(out, err ? zero : rig->good, 32);
+    return err;
+}
+
+/* After an outage, until the control thread has looked again. */
+static kfe_error derive_again(struct rig *rig)
+{
+    kfe_error err = derive(rig);
+    for (int ms = 0; err == KFE_E_PROVIDER && ms < 10000; ms++) {
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+        err = derive(rig);
+    }
     return err;
 }
 
@@ -90,13 +102,14 @@ static void test_codes(void **state)
         assert_int_equal(h->shim->calls("C_Login"), cases[i].logins);
     }
     h->shim->reset();
-    assert_int_equal(derive(&rig), KFE_OK);
+    assert_int_equal(derive_again(&rig), KFE_OK);
     rig_wipe(&rig);
 }
 
 /* A code that may mean a dead token: nothing is asked of it again when the probe fails too. */
 static void test_dead_token(void **state)
 {
+    softhsm_only("handles are looked at in another way, without marks");
     const softhsm *h = *state;
     struct rig rig;
     rig_init(&rig, h);
@@ -105,7 +118,9 @@ static void test_dead_token(void **state)
     assert_int_equal(derive(&rig), KFE_E_PROVIDER);
     assert_int_equal(h->shim->calls("C_SignInit"), 1);
     assert_non_null(strstr(kfe_error_detail(), "CKR_DEVICE_ERROR"));
-    assert_int_equal(derive(&rig), KFE_OK);
+    assert_int_equal(derive(&rig), KFE_E_PROVIDER); /* at once, the token is not asked */
+    assert_non_null(strstr(kfe_error_detail(), "not reachable since"));
+    assert_int_equal(derive_again(&rig), KFE_OK);
     rig_wipe(&rig);
 }
 
@@ -121,7 +136,7 @@ static void test_all_sessions_closed(void **state)
         h->shim->reset();
         assert_int_equal(derive(&rig), KFE_OK);
         assert_int_equal(h->shim->calls("C_Login"), 1);
-        assert_int_equal(h->shim->calls("C_SignInit"), 2); /* the old handle is not tried again */
+        assert_int_equal(h->shim->calls("C_SignInit"), 1); /* the old handle is not tried again */
     }
     rig_wipe(&rig);
 }
@@ -199,12 +214,23 @@ static void test_destroyed_elsewhere(void **state)
 
 static void test_destroyed_elsewhere_by_kfe(void **state)
 {
+    softhsm_only("it keeps no data objects, which states stand in");
     const softhsm *h = *state;
     struct rig rig;
     rig_init(&rig, h);
     assert_int_equal(in_child(destroy_by_kfe, h->config), 0);
     assert_int_equal(derive(&rig), KFE_E_KEY_DESTROYED);
     rig_wipe(&rig);
+}
+
+static kfe_error current_again(kfe_key_provider *p, kfe_key **key)
+{
+    kfe_error err = p->ops->get_current_key(p, "k", key);
+    for (int ms = 0; err == KFE_E_PROVIDER && ms < 10000; ms++) {
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+        err = p->ops->get_current_key(p, "k", key);
+    }
+    return err;
 }
 
 /* "Not found" is not believed when the token does not answer. */
@@ -216,7 +242,7 @@ static void test_not_found_is_checked(void **state)
     h->shim->inject("C_GetTokenInfo", SHIM_INSTEAD, CKR_GENERAL_ERROR, 0, 1000);
     assert_int_equal(p->ops->get_current_key(p, "k", &key), KFE_E_PROVIDER);
     h->shim->reset();
-    assert_int_equal(p->ops->get_current_key(p, "k", &key), KFE_E_KEY_UNKNOWN);
+    assert_int_equal(current_again(p, &key), KFE_E_KEY_UNKNOWN);
     h->shim->inject("C_FindObjects", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1000);
     assert_int_equal(p->ops->get_current_key(p, "k", &key), KFE_E_PROVIDER);
     h->shim->reset();
@@ -246,7 +272,7 @@ static void test_writes_are_not_repeated(void **state)
     assert_int_equal(version, 4);
     h->shim->inject("C_GenerateKey", SHIM_INSTEAD, CKR_TOKEN_WRITE_PROTECTED, 0, 1);
     assert_int_equal(rig.p->ops->rotate(rig.p, "k", &version), KFE_E_KEY_DENIED);
-    h->shim->inject("C_GetAttributeValue", SHIM_INSTEAD, CKR_USER_NOT_LOGGED_IN, 5, 1);
+    h->shim->inject("C_GetAttributeValue", SHIM_INSTEAD, CKR_USER_NOT_LOGGED_IN, 6, 1);
     assert_int_not_equal(rig.p->ops->rotate(rig.p, "k", &version), KFE_OK);
     assert_true(h->shim->calls("C_GenerateKey") <= 6);
     rig_wipe(&rig);

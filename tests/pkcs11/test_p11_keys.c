@@ -114,7 +114,8 @@ static void test_created_key_is_strict(void **state)
         CK_BBOOL value = 7;
         CK_ATTRIBUTE a = {flags[i].type, &value, sizeof(value)};
         assert_int_equal(raw.calls->C_GetAttributeValue(raw.session, key, &a, 1), CKR_OK);
-        if (value != flags[i].value)
+        bool kept = flags[i].type != CKA_LOCAL || value != 0; /* not all tokens tell it */
+        if (value != flags[i].value && kept)
             fail_msg("attribute 0x%lx is %d", flags[i].type, value);
     }
     CK_BYTE id[8], value[64];
@@ -133,6 +134,7 @@ static void test_created_key_is_strict(void **state)
 
 static void test_rotate(void **state)
 {
+    softhsm_only("two keys cannot have one id, whatever their names");
     kfe_key_provider *p = softhsm_open(*state);
     uint32_t version = 77;
     assert_int_equal(p->ops->rotate(p, "orders", &version), KFE_E_KEY_UNKNOWN);
@@ -152,6 +154,7 @@ static void test_rotate(void **state)
 
 static void test_retire(void **state)
 {
+    softhsm_only("it keeps no data objects, which states stand in");
     kfe_key_provider *p = softhsm_open(*state);
     kfe_key_state is;
     uint32_t version;
@@ -180,6 +183,7 @@ static void test_retire(void **state)
 
 static void test_destroy(void **state)
 {
+    softhsm_only("it keeps no data objects, which states stand in");
     kfe_key_provider *p = softhsm_open(*state);
     uint32_t version;
     assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
@@ -203,6 +207,7 @@ static void test_destroy(void **state)
 
 static void test_destroy_cut_off(void **state)
 {
+    softhsm_only("it keeps no data objects, which states stand in");
     const softhsm *h = *state;
     kfe_key_provider *p = softhsm_open(h);
     assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
@@ -226,6 +231,7 @@ static void test_destroy_cut_off(void **state)
 
 static void test_damaged_marker(void **state)
 {
+    softhsm_only("it keeps no data objects, which states stand in");
     static const char *const damaged[] = {"destroyed",     "destroyed 0",    "destroyed 01",
                                           "destroyed 1\n", "Destroyed 1",    "destroyed 4294967296",
                                           "destroyed  1",  "decrypt-only+1", " 1"};
@@ -249,6 +255,7 @@ static void test_damaged_marker(void **state)
 
 static void test_two_hits(void **state)
 {
+    softhsm_only("two keys cannot have one id, whatever their names");
     kfe_key_provider *p = softhsm_open(*state);
     raw_token raw;
     raw_key key = raw_key_good("orders", 3, secret);
@@ -278,11 +285,11 @@ static void test_weak_keys(void **state)
     }
     weak[0].sensitive = CK_FALSE;
     weak[1].extractable = CK_TRUE;
-    weak[2].type = CKK_AES;
+    weak[2].type = 0x2b; /* CKK_SHA256_HMAC */
     weak[3].len = 16;
     weak[4].len = 64;
     weak[5].sign = CK_FALSE;
-    static const char *const why[] = {"not sensitive", "extractable", "type",
+    static const char *const why[] = {"not sensitive", "extractable", "neither",
                                       "32 bytes",      "32 bytes",    "CKA_SIGN"};
     kfe_key_provider *p = softhsm_open(*state);
     raw_token raw;
@@ -302,6 +309,7 @@ static void test_weak_keys(void **state)
 /* Whoever can open a public session can add public objects: they must change nothing. */
 static void test_foreign_objects(void **state)
 {
+    softhsm_only("two keys cannot have one id, whatever their names");
     kfe_key_provider *p = softhsm_open(*state);
     raw_token raw;
     assert_int_equal(p->ops->create(p, "k"), KFE_OK);
@@ -356,6 +364,7 @@ static void test_names(void **state)
 /* Another operator makes the same version at the same moment. */
 static void test_created_twice_at_once(void **state)
 {
+    softhsm_only("two keys cannot have one id, whatever their names");
     const softhsm *h = *state;
     kfe_key_provider *p = softhsm_open(h);
     h->shim->inject("C_GenerateKey", SHIM_TWICE, CKR_OK, 0, 1);

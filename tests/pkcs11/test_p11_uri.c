@@ -130,7 +130,10 @@ static void test_options(void **state)
     assert_int_equal(kfe_pkcs11.size, sizeof(kfe_key_provider_ops));
     assert_string_equal(kfe_pkcs11.options[0], "encryption.keyprovider.pkcs11.uri");
     assert_string_equal(kfe_pkcs11.options[1], "encryption.keyprovider.pkcs11.pin");
-    assert_null(kfe_pkcs11.options[2]);
+    assert_string_equal(kfe_pkcs11.options[2], "encryption.keyprovider.pkcs11.session");
+    assert_string_equal(kfe_pkcs11.options[3], "encryption.keyprovider.pkcs11.init.args");
+    assert_string_equal(kfe_pkcs11.options[4], "encryption.keyprovider.pkcs11.timeout.ms");
+    assert_string_equal(kfe_pkcs11.options[5], "encryption.keyprovider.pkcs11.sessions");
 }
 
 #define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)

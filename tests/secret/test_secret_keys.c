@@ -105,7 +105,7 @@ static void make_sealed_store(void *arg)
     snprintf(option, sizeof(option), "file:%s", passphrase_file);
     kfe_config *config = kit_config("encryption.keyprovider.file.passphrase", option, NULL);
     require(kfe_crypto_new(&crypto, NULL) == KFE_OK && kfe_keystore_new(&keys) == KFE_OK);
-    require(kfe_keystore_add(keys, "orders", 1) == KFE_OK);
+    require(kfe_keystore_add(keys, "orders", 1, NULL) == KFE_OK);
     keys->sealed = true;
     kfe_keystore_place place = {sealed_store, config, crypto, &seal};
     require(kfe_keystore_save(&place, keys) == KFE_OK);

@@ -55,6 +55,20 @@ EXPORT kfe_error kfe_example_add(const char *name, uint32_t *version)
     return err;
 }
 
+EXPORT kfe_error kfe_example_put(const char *name, uint32_t version, const uint8_t *key,
+                                 unsigned len)
+{
+    pthread_mutex_lock(&example_lock);
+    kfe_error err = example_append(name, version);
+    if (!err) {
+        example_entry *entry = &example_entries[example_n - 1];
+        memcpy(entry->bytes, key, len);
+        entry->len = len;
+    }
+    pthread_mutex_unlock(&example_lock);
+    return err;
+}
+
 EXPORT kfe_error kfe_example_set_state(const char *name, uint32_t version, kfe_key_state state)
 {
     pthread_mutex_lock(&example_lock);

@@ -24,12 +24,14 @@ static struct {
     uint32_t told_version;
     unsigned delay_ms, waiting;
     bool closed;
-} control;
+    example_ability can;
+} control = {.can = {.kinds = 1u << KFE_DERIVED}};
 
 EXPORT void kfe_example_reset(void)
 {
     pthread_mutex_lock(&example_lock);
     memset(&control, 0, sizeof(control));
+    control.can.kinds = 1u << KFE_DERIVED;
     memset(example_entries, 0, sizeof(example_entries));
     example_n = 0;
     pthread_mutex_unlock(&example_lock);
@@ -56,6 +58,14 @@ EXPORT void kfe_example_fail_derive(kfe_error error, unsigned calls)
     pthread_mutex_lock(&example_lock);
     control.derive_error = error;
     control.derive_failures = calls;
+    pthread_mutex_unlock(&example_lock);
+}
+
+EXPORT void kfe_example_kinds(unsigned kinds, kfe_session_kind sealing, unsigned form,
+                              unsigned iv_len)
+{
+    pthread_mutex_lock(&example_lock);
+    control.can = (example_ability){kinds, sealing, form, iv_len};
     pthread_mutex_unlock(&example_lock);
 }
 
@@ -138,12 +148,7 @@ static kfe_error enter(unsigned *counter)
 
 /* ---- A key -------------------------------------------------------------------------- */
 
-struct key {
-    kfe_key base;
-    char name[KFE_NAME_MAX + 1];
-};
-
-static void master(const struct key *key, uint8_t out[32])
+static void derive_master(example_key *key)
 {
     static const char domain[] = "kfe example key";
     uint8_t text[sizeof(domain) + sizeof(key->name) + 4];
@@ -153,38 +158,53 @@ static void master(const struct key *key, uint8_t out[32])
     len += sizeof(domain);
     for (int shift = 24; shift >= 0; shift -= 8)
         text[len++] = (uint8_t)(key->base.version >> shift);
-    SHA256(text, len, out);
+    SHA256(text, len, key->bytes);
+    key->len = sizeof(key->bytes);
 }
 
-static kfe_error key_derive(kfe_key *self, const uint8_t *context, size_t len, uint8_t out[32])
+/* Counts a call; the error that it was told to fail with. */
+kfe_error example_called(unsigned *counter, size_t n)
 {
     pthread_mutex_lock(&example_lock);
-    control.counts.derive++;
+    *counter += (unsigned)n;
     bool fail = control.derive_failures > 0;
     control.derive_failures -= fail;
     kfe_error error = control.derive_error;
     pthread_mutex_unlock(&example_lock);
-    if (fail)
-        return kfe_fail(error, "the example provider was told to fail");
-    uint8_t key[32];
-    master((const struct key *)self, key);
-    HMAC(EVP_sha256(), key, sizeof(key), context, len, out, NULL);
-    kfe_wipe(key, sizeof(key));
-    return KFE_OK;
+    return fail ? kfe_fail(error, "the example provider was told to fail") : KFE_OK;
+}
+
+static kfe_error key_derive(kfe_key *self, const uint8_t *context, size_t len, uint8_t out[32])
+{
+    const example_key *key = (const example_key *)self;
+    kfe_error err = example_called(&control.counts.derive, 1);
+    if (!err)
+        HMAC(EVP_sha256(), key->bytes, (int)key->len, context, len, out, NULL);
+    return err;
 }
 
 static void key_release(kfe_key *self)
 {
     count(&control.counts.release);
+    kfe_wipe(self, sizeof(example_key));
     free(self);
 }
 
 static const kfe_key_ops key_ops = {
-    .size = sizeof(key_ops), .derive = key_derive, .release = key_release};
+    .size = sizeof(key_ops),
+    .derive = key_derive,
+    .release = key_release,
+    .ability = example_key_ability,
+    .wrap = example_key_wrap,
+    .unwrap = example_key_unwrap,
+    .iv_size = example_key_iv_size,
+    .seal = example_key_seal,
+    .open = example_key_open,
+};
 
 static kfe_error hand_out(const example_entry *entry, kfe_key **out)
 {
-    struct key *key = calloc(1, sizeof(*key));
+    example_key *key = calloc(1, sizeof(*key));
     if (key == NULL)
         return kfe_fail(KFE_E_MEMORY, "no memory for a key");
     key->base = (kfe_key){&key_ops, entry->version, entry->state};
@@ -193,6 +213,12 @@ static kfe_error hand_out(const example_entry *entry, kfe_key **out)
     if (control.told_version != 0)
         key->base.version = control.told_version;
     memcpy(key->name, entry->name, sizeof(key->name));
+    memcpy(key->bytes, entry->bytes, sizeof(key->bytes));
+    key->len = entry->len;
+    if (key->len == 0)
+        derive_master(key);
+    key->can = control.can;
+    key->counts = &control.counts;
     control.counts.handed_out++;
     *out = &key->base;
     return KFE_OK;
@@ -324,6 +350,14 @@ static kfe_error provider_set_state(kfe_key_provider *self, const kfe_key_ref *r
     return kfe_example_set_state(ref->name, ref->version, state);
 }
 
+static void provider_statistics(kfe_key_provider *self, kfe_key_provider_statistics *out)
+{
+    (void)self;
+    kfe_example_counts counts = kfe_example_counted();
+    out->calls[KFE_CALL_FIND] = counts.get_key + counts.get_current_key;
+    out->calls[KFE_CALL_MAC] = counts.derive;
+}
+
 #define MANDATORY                                                                                  \
     .name = "example", .options = options, .open = provider_open, .free = provider_free
 
@@ -336,6 +370,7 @@ EXPORT const kfe_key_provider_ops kfe_example_provider = {
     .create = provider_create,
     .rotate = provider_rotate,
     .set_state = provider_set_state,
+    .statistics = provider_statistics,
 };
 
 EXPORT const kfe_key_provider_ops kfe_example_older = {

@@ -31,16 +31,25 @@ typedef struct {
     unsigned open, free;               /* providers */
     unsigned get_key, get_current_key; /* calls, failed ones too */
     unsigned derive, release;          /* of keys */
-    unsigned handed_out;               /* keys given to callers */
+    unsigned wrap, unwrap;             /* of keys */
+    unsigned fields_sealed, fields_opened;
+    unsigned handed_out; /* keys given to callers */
 } kfe_example_counts;
 
 /* No keys, counts at zero, no failure, no delay, gate open. No call may be under way. */
 void kfe_example_reset(void);
 kfe_example_counts kfe_example_counted(void);
 
-/* The next `calls` calls of get_key and get_current_key (of derive) fail with `error`. */
+/* The next `calls` calls of get_key and get_current_key (of derive, wrap, unwrap, seal and open)
+ * fail with `error`. */
 void kfe_example_fail(kfe_error error, unsigned calls);
 void kfe_example_fail_derive(kfe_error error, unsigned calls);
+
+/* Keys handed out from now on open those kinds of sessions (bit k: kind k) and seal by `sealing`:
+ * wrapped into `form` 1 or 2, direct with IVs of `iv_len` bytes. After a reset they derive. */
+void kfe_example_kinds(unsigned kinds, kfe_session_kind sealing, unsigned form, unsigned iv_len);
+/* A version with bytes of its own: 16 (for the direct kind alone) or 32. */
+kfe_error kfe_example_put(const char *name, uint32_t version, const uint8_t *key, unsigned len);
 
 /* Keys handed out from now on say this state and version, whatever they are; 0: the truth. */
 void kfe_example_lie(kfe_key_state state, uint32_t version);

@@ -68,16 +68,14 @@ static void a_new_version_is_used_after_a_refresh(void **state)
     (void)state;
     scene s = scene_new(NULL);
     assert_int_equal(kfe_example_add("orders", NULL), KFE_OK);
-    rig_pass(REFRESH - 1);
+    rig_pass(REFRESH / 10 * 9 - 1); /* up to a tenth earlier */
     assert_int_equal(version(&s), 1);
     rig_settle(s.engine);
     assert_int_equal(version(&s), 1);
     assert_int_equal(kfe_example_counted().get_current_key, 1);
-    rig_pass(1);
+    rig_pass(REFRESH / 10 + 1);
     assert_int_equal(version(&s), 1); /* asks for the refresh */
-    rig_settle(s.engine);
-    assert_int_equal(version(&s), 1); /* asks for the successor */
-    rig_settle(s.engine);
+    rig_settle(s.engine);             /* and the keeper for the successor */
     assert_int_equal(version(&s), 2);
     assert_int_equal(kfe_example_counted().get_current_key, 2);
     assert_int_equal(rig_open(s.engine, &s.old), KFE_OK);
@@ -135,6 +133,66 @@ static void rotation_under_load_loses_no_record(void **state)
     assert_int_equal(counts.handed_out, counts.release);
 }
 
+/* Calls that waited for the provider, both ways. */
+static uint64_t waits(const scene *s)
+{
+    const kfe_counts *counts = &atomic_load(&s->engine->state)->counts;
+    return atomic_load(&counts->way[0].waits) + atomic_load(&counts->way[1].waits);
+}
+
+static scene scene_by_real_clock(const char *refresh_ms)
+{
+    rig_thaw();
+    scene s = {.config = rig_config()};
+    kit_set(s.config, "encryption.keyprovider.refresh.ms", refresh_ms);
+    s.engine = kit_engine(s.config);
+    assert_int_equal(rig_seal(s.engine, NULL, &s.old), KFE_OK);
+    return s;
+}
+
+/* Whoever produces a record an hour does not pay for it with the first one after a rotation. */
+static void a_sealer_between_records_is_kept_ready(void **state)
+{
+    (void)state;
+    scene s = scene_by_real_clock("20");
+    assert_int_equal(kfe_example_add("orders", NULL), KFE_OK);
+    const time_t end = time(NULL) + 60;
+    uint32_t found = 1;
+    while (found == 1 && time(NULL) < end) { /* without a record */
+        kfe_state *inside = atomic_load(&s.engine->state);
+        pthread_mutex_lock(&inside->lock);
+        found = ((kfe_sealer *)inside->sealers.newest)->session->version;
+        pthread_mutex_unlock(&inside->lock);
+        sched_yield();
+    }
+    assert_int_equal(found, 2);
+    assert_int_equal(waits(&s), 1);
+    assert_int_equal(version(&s), 2);
+    scene_free(&s);
+}
+
+/* A provider that takes its time: nobody notices but who came first. */
+static void no_record_waits_for_a_rotation(void **state)
+{
+    (void)state;
+    scene s = scene_by_real_clock("20");
+    kfe_example_delay(5);
+    for (uint32_t v = 2; v <= 21; v++) {
+        assert_int_equal(kfe_example_add("orders", NULL), KFE_OK);
+        const time_t end = time(NULL) + 60;
+        kit_record sealed;
+        uint32_t found = 0;
+        while (found != v && time(NULL) < end) {
+            assert_int_equal(rig_seal(s.engine, NULL, &sealed), KFE_OK);
+            found = rig_place_of(&sealed).version;
+            kit_free(&sealed);
+        }
+        assert_int_equal(found, v);
+    }
+    assert_int_equal(waits(&s), 1);
+    scene_free(&s);
+}
+
 /* ---- Retired, destroyed, unknown ------------------------------------------------------------- */
 
 static void a_retired_key_opens_and_seals_nothing(void **state)
@@ -169,7 +227,7 @@ static void retirement_reaches_a_session_in_constant_use(void **state)
         assert_int_equal(rig_open(s.engine, &s.old), KFE_OK);
         rig_settle(s.engine);
     }
-    assert_in_range(last, 5000, CACHE - 1);
+    assert_in_range(last, 5000, REFRESH);
     assert_int_equal(seal(&s, &orders_1), KFE_E_KEY_DENIED);
     scene_free(&s);
 }
@@ -187,8 +245,8 @@ static void destruction_reaches_sessions_in_constant_use(void **state)
             opened = t;
         rig_settle(s.engine);
     }
-    assert_in_range(sealed, 5000, CACHE - 1); /* what was loaded is used, not for longer */
-    assert_in_range(opened, 5000, CACHE - 1);
+    assert_in_range(sealed, 5000, REFRESH); /* what was loaded is used, not for longer */
+    assert_in_range(opened, 5000, REFRESH);
     assert_int_equal(seal(&s, &orders_1), KFE_E_KEY_DESTROYED);
     assert_int_equal(rig_open(s.engine, &s.old), KFE_E_KEY_DESTROYED);
     scene_free(&s);
@@ -200,11 +258,11 @@ static void destruction_reaches_idle_sessions(void **state)
     (void)state;
     scene s = scene_new(&orders_1);
     assert_int_equal(kfe_example_set_state("orders", 1, KFE_KEY_DESTROYED), KFE_OK);
-    rig_pass(CACHE / 5 * 4 - 1);
+    rig_pass(REFRESH / 10 * 9 - 1);
     assert_int_equal(seal(&s, &orders_1), KFE_OK);
     assert_int_equal(rig_open(s.engine, &s.old), KFE_OK);
     rig_settle(s.engine);
-    rig_pass(CACHE / 5 + 1);
+    rig_pass(CACHE - REFRESH / 10 * 9 + 1);
     assert_int_equal(rig_open(s.engine, &s.old), KFE_E_KEY_DESTROYED);
     assert_int_equal(seal(&s, &orders_1), KFE_E_KEY_DESTROYED);
     scene_free(&s);
@@ -214,7 +272,8 @@ static void an_unknown_key_costs_a_call_in_30_seconds(void **state)
 {
     (void)state;
     static const kfe_key_ref unknown[] = {{"nobody", 0}, {"nobody", 1}, {"orders", 9}};
-    scene s = scene_new(NULL);
+    scene s = {.config = rig_config()};
+    s.engine = kit_engine(s.config);
     for (size_t k = 0; k < 3; k++)
         for (unsigned round = 0; round < 3; round++) {
             unsigned before = calls();
@@ -241,11 +300,14 @@ static void sessions_outlive_an_outage_until_their_key_is_too_old(void **state)
         assert_int_equal(rig_open(s.engine, &s.old), KFE_OK);
         rig_settle(s.engine);
     }
-    assert_in_range(calls() - before, 2, CACHE / 5 / 1000 + 1); /* once a second, from 4/5 on */
+    const unsigned seconds = (CACHE - REFRESH / 10 * 9) / 1000; /* from the first refresh on */
+    assert_in_range(calls() - before, 2, seconds + 1);
     for (int i = 0; i < 20; i++) { /* five seconds too late, and asked four times in each */
         before = calls();
         for (int n = 0; n < 10; n++) {
             assert_int_equal(seal(&s, &orders_1), KFE_E_PROVIDER);
+            assert_non_null(strstr(kfe_error_detail(), i < 4 ? "orders@1 was last confirmed 300 s"
+                                                             : "orders@1 was last confirmed 30"));
             assert_int_equal(rig_open(s.engine, &s.old), KFE_E_PROVIDER);
         }
         assert_int_equal(calls(), before + 1);
@@ -336,6 +398,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_new_version_is_used_after_a_refresh),
         TEST(rotation_under_load_loses_no_record),
+        TEST(a_sealer_between_records_is_kept_ready),
+        TEST(no_record_waits_for_a_rotation),
         TEST(a_retired_key_opens_and_seals_nothing),
         TEST(retirement_reaches_a_session_in_constant_use),
         TEST(destruction_reaches_sessions_in_constant_use),

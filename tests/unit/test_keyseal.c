@@ -42,7 +42,7 @@ static kfe_keystore *some_keys(size_t n)
     for (size_t i = 0; i < n; i++) {
         char name[32];
         (void)snprintf(name, sizeof(name), "key-%zu", i);
-        assert_int_equal(kfe_keystore_add(store, name, (uint32_t)i + 1), KFE_OK);
+        assert_int_equal(kfe_keystore_add(store, name, (uint32_t)i + 1, NULL), KFE_OK);
     }
     return store;
 }

@@ -44,12 +44,59 @@ KFE_API const char *kfe_key_state_name(kfe_key_state state);
 
 typedef struct kfe_key kfe_key;
 
+/* How the data keys of a session come from a key (docs/format.md, section 5). A key of an HSM is
+ * made for one of these ways. */
+typedef enum {
+    KFE_DERIVED = 0, /* computed from the key */
+    KFE_WRAPPED = 1, /* from a random secret that the key wraps */
+    KFE_DIRECT = 2,  /* none: the key itself seals each field, where it is */
+} kfe_session_kind;
+
+/* What a key can do; never changes. */
+typedef struct {
+    size_t size;              /* sizeof(kfe_key_ability), set by the caller */
+    unsigned kinds;           /* bit k: it opens sessions of kind k */
+    kfe_session_kind sealing; /* and seals by this one */
+    unsigned key_len;         /* direct: bytes of the AES key, 16 or 32 */
+} kfe_key_ability;
+
+/* A field for a key of the direct kind: AES-GCM, 16 bytes of tag. */
+typedef struct {
+    const uint8_t *aad; /* never empty */
+    size_t aad_size;
+    const uint8_t *in; /* `len` bytes; not NULL, also for none */
+    size_t len;
+    uint8_t *out;     /* `len` bytes, which may be those of `in`; not NULL */
+    uint8_t *iv_tag;  /* the IV, then the tag: written by seal, read by open */
+    unsigned iv_size; /* 12 to 16 */
+    bool forged;      /* open sets it: the tag does not verify, and `out` is zero */
+} kfe_key_field;
+
+enum { KFE_KEY_WRAPPED_MAX = 61 }; /* bytes of a wrapped secret that wrap() may make */
+
 typedef struct {
     size_t size; /* sizeof(kfe_key_ops) */
-    /* out = HMAC-SHA-256(master key, context): one block of SP 800-108 in counter mode,
+    /* Derived: out = HMAC-SHA-256(master key, context): one block of SP 800-108 in counter mode,
      * whose input the engine builds. The master key never leaves the provider. */
     kfe_error (*derive)(kfe_key *self, const uint8_t *context, size_t len, uint8_t out[32]);
     void (*release)(kfe_key *self); /* once; under the engine's lock: quick, no call of kfe */
+
+    /* Quick. NULL: the key derives, no more. */
+    void (*ability)(kfe_key *self, kfe_key_ability *out);
+
+    /* Wrapped: a secret in one of the forms of docs/format.md, its first byte included; form 2
+     * binds `aad`. unwrap: KFE_E_AUTH when it does not unwrap to 32 bytes; anything else says
+     * nothing about the wrapped bytes. */
+    kfe_error (*wrap)(kfe_key *self, kfe_bytes aad, const uint8_t secret[32],
+                      uint8_t out[KFE_KEY_WRAPPED_MAX], size_t *len);
+    kfe_error (*unwrap)(kfe_key *self, kfe_bytes aad, kfe_bytes wrapped, uint8_t secret[32]);
+
+    /* Direct. iv_size: that of the IVs that seal() is going to write; asked before the first.
+     * After an error nothing can be said of any field, and every `out` is zero. No IV occurs twice
+     * under a key: it is random or the token's own. */
+    kfe_error (*iv_size)(kfe_key *self, unsigned *size);
+    kfe_error (*seal)(kfe_key *self, kfe_key_field *fields, size_t n);
+    kfe_error (*open)(kfe_key *self, kfe_key_field *fields, size_t n);
 } kfe_key_ops;
 
 /* Embed it as the first member of your own struct. */
@@ -69,9 +116,51 @@ typedef struct {
     uint32_t version;
     kfe_key_state state;
     const char *where; /* a URI or path for the operator; NULL: nothing to say */
+    const char *wrong; /* why it would be refused when used; NULL: nothing is known to be wrong */
 } kfe_key_info;
 
 typedef kfe_error kfe_key_each(void *arg, const kfe_key_info *key);
+
+/* A line about what a provider can do, as `kfe keys probe` prints it. `what` and `found`: text
+ * without a newline, only for the call; no secret. */
+typedef enum { KFE_PROBE_CAN = 1, KFE_PROBE_CANNOT = 2, KFE_PROBE_WRONG = 3 } kfe_probe_verdict;
+typedef void kfe_probe_line(void *arg, kfe_probe_verdict verdict, const char *what,
+                            const char *found);
+
+/* What a provider did since it was opened. */
+enum {
+    KFE_CALL_LOGIN = 0,
+    KFE_CALL_FIND = 1,
+    KFE_CALL_MAC = 2,
+    KFE_CALL_WRAP = 3,
+    KFE_CALL_UNWRAP = 4,
+    KFE_CALL_ENCRYPT = 5,
+    KFE_CALL_DECRYPT = 6,
+    KFE_CALL_GENERATE = 7,
+    KFE_CALL_OTHER = 8,
+    KFE_CALL_KINDS = 16, /* those above 8 stay 0 */
+    KFE_LATENCY_BUCKETS = 32,
+};
+
+typedef enum {
+    KFE_BREAKER_CLOSED = 0,
+    KFE_BREAKER_OPEN = 1,
+    KFE_BREAKER_HALF_OPEN = 2
+} kfe_breaker_state;
+
+typedef struct {
+    size_t size;                    /* sizeof(kfe_key_provider_statistics), set by the caller */
+    uint64_t calls[KFE_CALL_KINDS]; /* by KFE_CALL_*, failed ones too */
+    uint64_t failures;              /* calls that an HSM or its module failed */
+    uint64_t timeouts;              /* callers that were told at their deadline */
+    uint64_t reconnects;            /* times that it was got back after an outage */
+    /* latency[0]: calls of less than 1 us; [i]: of 2^(i-1) us and more, and less than 2^i us; the
+     * last one without an upper bound. */
+    uint64_t latency[KFE_LATENCY_BUCKETS];
+    uint64_t latency_max_us;
+    uint32_t breaker;  /* kfe_breaker_state */
+    uint32_t sessions; /* open now */
+} kfe_key_provider_statistics;
 
 typedef struct {
     size_t size;                /* sizeof(kfe_key_provider_ops) */
@@ -92,6 +181,25 @@ typedef struct {
     kfe_error (*create)(kfe_key_provider *self, const char *name); /* version 1 of a new name */
     kfe_error (*rotate)(kfe_key_provider *self, const char *name, uint32_t *version); /* the next */
     kfe_error (*set_state)(kfe_key_provider *self, const kfe_key_ref *ref, kfe_key_state state);
+
+    /* Tries what it can do and says so, line by line. An error: there is no more to try. */
+    kfe_error (*probe)(kfe_key_provider *self, kfe_probe_line *line, void *arg);
+    /* The next version of `name` (1 of a new one) from bytes that were outside of it: 32 of them.
+     */
+    kfe_error (*import)(kfe_key_provider *self, const char *name, const uint8_t key[32],
+                        uint32_t *version);
+    /* The key, wrapped (RFC 3394) under the provider's key object `kek`; *len: room, then bytes.
+     * KFE_E_KEY_DENIED: the key may not leave. */
+    kfe_error (*export_wrapped)(kfe_key_provider *self, const kfe_key_ref *ref, const char *kek,
+                                uint8_t *out, size_t *len);
+    /* create() for a key of this kind. */
+    kfe_error (*create_kind)(kfe_key_provider *self, const char *name, kfe_session_kind kind);
+    /* The next version (1 of a new name) from what export_wrapped() gives. */
+    kfe_error (*import_wrapped)(kfe_key_provider *self, const char *name, const char *kek,
+                                kfe_bytes wrapped, uint32_t *version);
+
+    /* Quick: no call of an HSM. */
+    void (*statistics)(kfe_key_provider *self, kfe_key_provider_statistics *out);
 } kfe_key_provider_ops;
 
 /* Embed it as the first member of your own struct. */

@@ -58,6 +58,21 @@ KFE_API KFE_MUST_CHECK kfe_error kfe_seal(kfe_engine *engine, const kfe_record *
 KFE_API KFE_MUST_CHECK kfe_error kfe_open(kfe_engine *engine, const kfe_record *in, kfe_record *out,
                                           size_t n, void *space, size_t cap, unsigned flags);
 
+/* ---- Statistics -------------------------------------------------------------------- */
+
+/* What the engine did since it was made (a child: since its own first call), as one line of JSON
+ * (docs/statistics.md), to be freed by free(). No key, PIN or plaintext is in it. Asks nothing of
+ * an HSM. */
+KFE_API KFE_MUST_CHECK kfe_error kfe_engine_statistics(kfe_engine *engine, char **json);
+
+/* Has `report` called with that line every encryption.statistics.interval.ms, on a thread of the
+ * engine's own, in place of one asked for before; NULL: no more. No call of the one before is
+ * under way when this returns, and none after kfe_engine_free(). Neither may be called by `report`
+ * itself. An interval of 0 reports nothing. A child after fork() has to ask anew. */
+typedef void kfe_statistics_cb(void *arg, const char *json, size_t len);
+KFE_API KFE_MUST_CHECK kfe_error kfe_engine_on_statistics(kfe_engine *engine,
+                                                          kfe_statistics_cb *report, void *arg);
+
 /* ---- Envelopes without keys -------------------------------------------------------- */
 
 typedef enum {

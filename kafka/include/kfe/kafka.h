@@ -34,6 +34,8 @@ KFE_API KFE_MUST_CHECK kfe_error kfe_producer_new(kfe_producer **out, rd_kafka_c
 /* As rd_kafka_destroy(): flush first; what was not delivered is dropped. NULL is fine. */
 KFE_API void kfe_producer_free(kfe_producer *producer);
 KFE_API rd_kafka_t *kfe_producer_handle(const kfe_producer *producer);
+/* For its statistics: kfe_engine_on_statistics(). Lives as long as the producer. */
+KFE_API kfe_engine *kfe_producer_engine(const kfe_producer *producer);
 
 /* A record to produce; zero it, then set what is needed. */
 typedef struct {
@@ -78,6 +80,7 @@ KFE_API KFE_MUST_CHECK kfe_error kfe_consumer_new(kfe_consumer **out, rd_kafka_c
                                                   const kfe_config *config);
 KFE_API void kfe_consumer_free(kfe_consumer *consumer); /* closes it first; NULL is fine */
 KFE_API rd_kafka_t *kfe_consumer_handle(const kfe_consumer *consumer);
+KFE_API kfe_engine *kfe_consumer_engine(const kfe_consumer *consumer); /* as for a producer */
 
 /* Called, on the polling thread, for every record that is refused, whatever
  * encryption.consumer.on.error says; and once for a record that has to wait (KFE_E_BUSY,

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include <kfe/config.h>
+
+#include "pkcs11/direct.h"
+#include "pkcs11/gcm.h"
+
+/* Fields of one task: few enough for a slow token to answer in time. */
+enum { AT_ONCE = 16 };
+
+/* Their bytes, all copied, as whoever wants them may be gone before the token answers. */
+struct batch {
+    size_t size, n;
+    kfe_p11_message messages[AT_ONCE];
+    uint8_t bytes[]; /* for each: aad, in, out; then `work` for all */
+};
+
+struct run {
+    kfe_p11_object *object; /* owned, as the batch */
+    struct batch *batch;
+    bool opens;
+    unsigned iv_size; /* found by the probe; or what seal has to keep to */
+};
+
+static void drop(void *arg)
+{
+    struct run *run = arg;
+    if (run->batch)
+        kfe_wipe(run->batch, run->batch->size);
+    free(run->batch);
+    kfe_p11_object_put(run->object);
+}
+
+/* ---- In the token's threads --------------------------------------------------------------- */
+
+static kfe_error seal_work(kfe_p11_session *session, void *arg)
+{
+    struct run *run = arg;
+    CK_OBJECT_HANDLE key;
+    kfe_error err = kfe_p11_object_fast(run->object, session, &key);
+    for (size_t i = 0; !err && i < run->batch->n; i++) {
+        kfe_p11_message *m = &run->batch->messages[i];
+        err = kfe_p11_gcm_seal(session, key, m);
+        if (!err && m->iv_size != run->iv_size)
+            err = kfe_fail(KFE_E_PROVIDER, "the token makes IVs of %u bytes now, %u before",
+                           m->iv_size, run->iv_size);
+    }
+    return kfe_p11_object_end(run->object, session, err);
+}
+
+static kfe_error open_work(kfe_p11_session *session, void *arg)
+{
+    struct run *run = arg;
+    CK_OBJECT_HANDLE key;
+    kfe_error err = kfe_p11_object_fast(run->object, session, &key);
+    for (size_t i = 0; !err && i < run->batch->n; i++)
+        err = kfe_p11_gcm_open(session, key, &run->batch->messages[i]);
+    return kfe_p11_object_end(run->object, session, err);
+}
+
+static kfe_error probe_work(kfe_p11_session *session, void *arg)
+{
+    struct run *run = arg;
+    CK_OBJECT_HANDLE key;
+    kfe_error err = kfe_p11_object_fast(run->object, session, &key);
+    if (!err)
+        err = kfe_p11_gcm_probe(session, key, run->opens, &run->iv_size);
+    if (!err)
+        kfe_p11_object_set_iv_size(run->object, run->iv_size);
+    return kfe_p11_object_end(run->object, session, err);
+}
+
+static const kfe_p11_task seal_task = {seal_work, sizeof(struct run), drop, KFE_P11_ENCRYPT};
+static const kfe_p11_task open_task = {open_work, sizeof(struct run), drop, KFE_P11_DECRYPT};
+static const kfe_p11_task probe_task = {probe_work, sizeof(struct run), drop, KFE_P11_ENCRYPT};
+
+/* ---- In the caller's ---------------------------------------------------------------------- */
+
+static struct batch *batch_new(const kfe_key_field *fields, size_t n)
+{
+    size_t room = 0, size = sizeof(struct batch);
+    for (size_t i = 0; i < n; i++) {
+        size_t one = kfe_p11_message_room(fields[i].len);
+        room = room < one ? one : room;
+        size += fields[i].aad_size + 2 * fields[i].len;
+    }
+    struct batch *batch = malloc(size + room);
+    if (!batch)
+        return NULL;
+    memset(batch, 0, sizeof(*batch));
+    batch->size = size + room;
+    batch->n = n;
+    uint8_t *at = batch->bytes, *work = (uint8_t *)batch + size;
+    for (size_t i = 0; i < n; i++) {
+        const kfe_key_field *f = &fields[i];
+        kfe_p11_message *m = &batch->messages[i];
+        *m = (kfe_p11_message){.aad = at, .aad_size = f->aad_size, .len = f->len, .work = work};
+        memcpy(at, f->aad, f->aad_size);
+        at += f->aad_size;
+        m->in = at;
+        memcpy(at, f->in, f->len);
+        m->out = at + f->len;
+        at += 2 * f->len;
+    }
+    return batch;
+}
+
+static void read_tags(struct batch *batch, const kfe_key_field *fields)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        kfe_p11_message *m = &batch->messages[i];
+        m->iv_size = fields[i].iv_size;
+        memcpy(m->iv, fields[i].iv_tag, m->iv_size);
+        memcpy(m->tag, fields[i].iv_tag + m->iv_size, KFE_P11_TAG_LEN);
+    }
+}
+
+static void hand_out(const struct batch *batch, kfe_key_field *fields, bool seal)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        const kfe_p11_message *m = &batch->messages[i];
+        memcpy(fields[i].out, m->out, m->len);
+        fields[i].forged = m->forged;
+        if (!seal)
+            continue;
+        memcpy(fields[i].iv_tag, m->iv, m->iv_size);
+        memcpy(fields[i].iv_tag + m->iv_size, m->tag, KFE_P11_TAG_LEN);
+    }
+}
+
+static kfe_error some(kfe_p11_token *token, kfe_p11_object *object, kfe_key_field *fields, size_t n,
+                      bool seal)
+{
+    struct run run = {.batch = batch_new(fields, n), .iv_size = fields[0].iv_size};
+    if (!run.batch)
+        return kfe_fail(KFE_E_MEMORY, "no memory for %zu fields", n);
+    run.object = kfe_p11_object_ref(object);
+    if (!seal)
+        read_tags(run.batch, fields);
+    kfe_error err = kfe_p11_token_read(token, seal ? &seal_task : &open_task, &run);
+    if (!err)
+        hand_out(run.batch, fields, seal);
+    drop(&run);
+    return err;
+}
+
+static kfe_error all(kfe_p11_token *token, kfe_p11_object *object, kfe_key_field *fields, size_t n,
+                     bool seal)
+{
+    kfe_error err = KFE_OK;
+    for (size_t at = 0; !err && at < n; at += AT_ONCE)
+        err = some(token, object, fields + at, n - at < AT_ONCE ? n - at : AT_ONCE, seal);
+    for (size_t i = 0; err && i < n; i++)
+        kfe_wipe(fields[i].out, fields[i].len);
+    return err;
+}
+
+kfe_error kfe_p11_direct_seal(kfe_p11_token *token, kfe_p11_object *object, kfe_key_field *fields,
+                              size_t n)
+{
+    return all(token, object, fields, n, true);
+}
+
+kfe_error kfe_p11_direct_open(kfe_p11_token *token, kfe_p11_object *object, kfe_key_field *fields,
+                              size_t n)
+{
+    return all(token, object, fields, n, false);
+}
+
+kfe_error kfe_p11_direct_iv_size(kfe_p11_token *token, kfe_p11_object *object, bool opens,
+                                 unsigned *len)
+{
+    *len = kfe_p11_object_iv_size(object);
+    if (*len > 0)
+        return KFE_OK;
+    struct run run = {.object = kfe_p11_object_ref(object), .opens = opens};
+    kfe_error err = kfe_p11_token_read(token, &probe_task, &run);
+    *len = run.iv_size;
+    drop(&run);
+    return err;
+}

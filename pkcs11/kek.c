@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include <kfe/config.h>
+
+#include "pkcs11/find.h"
+#include "pkcs11/gcm.h"
+#include "pkcs11/kek.h"
+
+enum { IV_LEN = 12, ROOM = 2 * (KFE_P11_SECRET_LEN + 48) };
+
+/* The secret as an object of the session: it has to be readable, since it is for us, and is gone
+ * within the call. */
+static CK_RV destroy(kfe_p11_session *session, CK_OBJECT_HANDLE object)
+{
+    return session->calls->C_DestroyObject(session->handle, object);
+}
+
+kfe_error kfe_p11_kek_wrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_bytes aad,
+                               const uint8_t secret[KFE_P11_SECRET_LEN],
+                               uint8_t out[KFE_KEY_WRAPPED_MAX], size_t *len)
+{
+    uint8_t work[ROOM];
+    kfe_p11_message m = {.aad = aad.data,
+                         .aad_size = aad.len,
+                         .in = secret,
+                         .len = KFE_P11_SECRET_LEN,
+                         .out = out + 1 + IV_LEN,
+                         .work = work};
+    kfe_error err = kfe_p11_gcm_seal(session, kek, &m);
+    kfe_wipe(work, sizeof(work));
+    if (err)
+        return err;
+    if (m.iv_size != IV_LEN)
+        return kfe_fail(KFE_E_KEY_DENIED,
+                        "the token appends IVs of its own, of %u bytes: the "
+                        "wrapped form has room for 12",
+                        m.iv_size);
+    out[0] = 2;
+    memcpy(out + 1, m.iv, IV_LEN);
+    memcpy(out + 1 + IV_LEN + KFE_P11_SECRET_LEN, m.tag, KFE_P11_TAG_LEN);
+    *len = 1 + IV_LEN + KFE_P11_SECRET_LEN + KFE_P11_TAG_LEN;
+    return KFE_OK;
+}
+
+static kfe_error unwrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_bytes aad,
+                            const uint8_t *at, uint8_t secret[KFE_P11_SECRET_LEN])
+{
+    uint8_t work[ROOM];
+    kfe_p11_message m = {.aad = aad.data,
+                         .aad_size = aad.len,
+                         .in = at + IV_LEN,
+                         .len = KFE_P11_SECRET_LEN,
+                         .out = secret,
+                         .iv_size = IV_LEN,
+                         .work = work};
+    memcpy(m.iv, at, IV_LEN);
+    memcpy(m.tag, at + IV_LEN + KFE_P11_SECRET_LEN, KFE_P11_TAG_LEN);
+    kfe_error err = kfe_p11_gcm_open(session, kek, &m);
+    kfe_wipe(work, sizeof(work));
+    return !err && m.forged ? kfe_fail(KFE_E_AUTH, "the session secret does not unwrap") : err;
+}
+
+kfe_error kfe_p11_kek_wrap_rfc3394(kfe_p11_session *session, CK_OBJECT_HANDLE kek,
+                                   const uint8_t secret[KFE_P11_SECRET_LEN],
+                                   uint8_t out[KFE_KEY_WRAPPED_MAX], size_t *len)
+{
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    CK_ATTRIBUTE key[] = {{CKA_CLASS, &class, sizeof(class)},
+                          {CKA_KEY_TYPE, &type, sizeof(type)},
+                          {CKA_TOKEN, &no, sizeof(no)},
+                          {CKA_PRIVATE, &yes, sizeof(yes)},
+                          {CKA_SENSITIVE, &no, sizeof(no)},
+                          {CKA_EXTRACTABLE, &yes, sizeof(yes)},
+                          {CKA_VALUE, (void *)(uintptr_t)secret, KFE_P11_SECRET_LEN}};
+    CK_OBJECT_HANDLE object;
+    CK_RV rv =
+        session->calls->C_CreateObject(session->handle, key, sizeof(key) / sizeof(key[0]), &object);
+    if (rv != CKR_OK)
+        return kfe_p11_session_fail(session, rv, "C_CreateObject of a session secret");
+    CK_MECHANISM mechanism = {CKM_AES_KEY_WRAP, NULL, 0};
+    uint8_t wrapped[KFE_P11_RFC3394_LEN + 16];
+    CK_ULONG got = sizeof(wrapped);
+    rv = session->calls->C_WrapKey(session->handle, &mechanism, kek, object, wrapped, &got);
+    CK_RV gone = destroy(session, object);
+    if (rv != CKR_OK)
+        return kfe_p11_session_fail(session, rv, "C_WrapKey with CKM_AES_KEY_WRAP");
+    if (gone != CKR_OK)
+        return kfe_p11_session_fail(session, gone, "C_DestroyObject of a session secret");
+    if (got != KFE_P11_RFC3394_LEN)
+        return kfe_fail(KFE_E_KEY_DENIED,
+                        "the token's CKM_AES_KEY_WRAP is not RFC 3394: it made "
+                        "%lu bytes of 32",
+                        got);
+    out[0] = 1;
+    memcpy(out + 1, wrapped, KFE_P11_RFC3394_LEN);
+    *len = 1 + KFE_P11_RFC3394_LEN;
+    return KFE_OK;
+}
+
+static kfe_error read_secret(kfe_p11_session *session, CK_OBJECT_HANDLE object,
+                             uint8_t secret[KFE_P11_SECRET_LEN])
+{
+    uint8_t value[KFE_P11_SECRET_LEN + 16];
+    CK_ATTRIBUTE a[] = {{CKA_VALUE, value, sizeof(value)}};
+    kfe_error err = kfe_p11_read(session, object, a, 1);
+    if (!err && a[0].ulValueLen == CK_UNAVAILABLE_INFORMATION)
+        err = kfe_fail(KFE_E_KEY_DENIED, "the token does not give out what it unwrapped: use a key "
+                                         "that may decrypt by CKM_AES_GCM");
+    if (!err && a[0].ulValueLen != KFE_P11_SECRET_LEN)
+        err = kfe_fail(KFE_E_AUTH, "the session secret has %lu bytes", a[0].ulValueLen);
+    if (!err)
+        memcpy(secret, value, KFE_P11_SECRET_LEN);
+    kfe_wipe(value, sizeof(value));
+    return err;
+}
+
+static kfe_error unwrap_rfc3394(kfe_p11_session *session, CK_OBJECT_HANDLE kek, const uint8_t *at,
+                                uint8_t secret[KFE_P11_SECRET_LEN])
+{
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    CK_ATTRIBUTE key[] = {{CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &type, sizeof(type)},
+                          {CKA_TOKEN, &no, sizeof(no)},       {CKA_PRIVATE, &yes, sizeof(yes)},
+                          {CKA_SENSITIVE, &no, sizeof(no)},   {CKA_EXTRACTABLE, &yes, sizeof(yes)}};
+    CK_MECHANISM mechanism = {CKM_AES_KEY_WRAP, NULL, 0};
+    CK_OBJECT_HANDLE object;
+    CK_RV rv = session->calls->C_UnwrapKey(session->handle, &mechanism, kek,
+                                           (CK_BYTE_PTR)(uintptr_t)at, KFE_P11_RFC3394_LEN, key,
+                                           sizeof(key) / sizeof(key[0]), &object);
+    if (rv != CKR_OK && kfe_p11_bad_data(session, rv))
+        return kfe_fail(KFE_E_AUTH, "the session secret does not unwrap");
+    if (rv != CKR_OK)
+        return kfe_p11_session_fail(session, rv, "C_UnwrapKey with CKM_AES_KEY_WRAP");
+    kfe_error err = read_secret(session, object, secret);
+    rv = destroy(session, object);
+    if (!err && rv != CKR_OK)
+        err = kfe_p11_session_fail(session, rv, "C_DestroyObject of a session secret");
+    if (err)
+        kfe_wipe(secret, KFE_P11_SECRET_LEN);
+    return err;
+}
+
+kfe_error kfe_p11_kek_unwrap(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_bytes aad,
+                             kfe_bytes wrapped, uint8_t secret[KFE_P11_SECRET_LEN])
+{
+    switch (wrapped.data[0]) {
+    case 1:
+        return unwrap_rfc3394(session, kek, wrapped.data + 1, secret);
+    case 2:
+        return unwrap_gcm(session, kek, aad, wrapped.data + 1, secret);
+    default:
+        return kfe_fail(KFE_E_KEY_DENIED, "the session secret is wrapped by RSA, the key is none");
+    }
+}

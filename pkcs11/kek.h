@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_PKCS11_KEK_H
+#define KFE_PKCS11_KEK_H
+
+/* Session secrets wrapped by an AES-256 key that never leaves the token (docs/format.md, 5.4):
+ * form 2, a small AES-GCM envelope, is preferred, as the secret is no object in the token then and
+ * the whole context is bound; form 1 is RFC 3394 (CKM_AES_KEY_WRAP). */
+
+#include <kfe/keys.h>
+
+#include "pkcs11/session.h"
+
+enum { KFE_P11_SECRET_LEN = 32, KFE_P11_RFC3394_LEN = 40 };
+
+/* Both write or read the whole wrapped secret, its first byte included. */
+kfe_error kfe_p11_kek_wrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_bytes aad,
+                               const uint8_t secret[KFE_P11_SECRET_LEN],
+                               uint8_t out[KFE_KEY_WRAPPED_MAX], size_t *len);
+kfe_error kfe_p11_kek_wrap_rfc3394(kfe_p11_session *session, CK_OBJECT_HANDLE kek,
+                                   const uint8_t secret[KFE_P11_SECRET_LEN],
+                                   uint8_t out[KFE_KEY_WRAPPED_MAX], size_t *len);
+
+/* KFE_E_AUTH: it does not unwrap to 32 bytes. KFE_E_KEY_DENIED: form 3, or the key may not. */
+kfe_error kfe_p11_kek_unwrap(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_bytes aad,
+                             kfe_bytes wrapped, uint8_t secret[KFE_P11_SECRET_LEN]);
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "pkcs11/ckr.h"
+#include "pkcs11/login.h"
+#include "pkcs11/parts.h"
+#include "pkcs11/slot.h"
+
+/* ---- The PIN ------------------------------------------------------------------------- */
+
+/* While a thread waits in open it is the one to ask: a callback may want to talk to a terminal from
+ * there. With the lock held. */
+static kfe_error pin_from_opener(kfe_p11_token *token, uint8_t *pin, size_t cap, size_t *len)
+{
+    token->pin_wanted = true;
+    pthread_cond_broadcast(&token->changed);
+    while (token->pin_wanted && token->opening)
+        pthread_cond_wait(&token->changed, &token->lock);
+    if (token->pin_wanted || token->pin_len > cap)
+        return kfe_fail(KFE_E_PROVIDER, "nobody waits for the token any more");
+    for (size_t i = 0; i < token->pin_len; i++)
+        pin[i] = token->pin[i];
+    *len = token->pin_len;
+    kfe_wipe(token->pin, sizeof(token->pin));
+    return token->pin_err ? kfe_fail(token->pin_err, "%s", token->why) : KFE_OK;
+}
+
+static kfe_error pin_get(void *arg, uint8_t *pin, size_t cap, size_t *len)
+{
+    kfe_p11_token *token = arg;
+    pthread_mutex_lock(&token->lock);
+    bool opening = token->opening;
+    kfe_error err = opening ? pin_from_opener(token, pin, cap, len) : KFE_OK;
+    pthread_mutex_unlock(&token->lock);
+    if (opening)
+        return err;
+    pthread_mutex_lock(&token->config_lock);
+    err = token->config ? kfe_config_secret(token->config, KFE_P11_PIN_OPTION, pin, cap, len)
+                        : kfe_fail(KFE_E_PROVIDER, "the KeyProvider was closed");
+    pthread_mutex_unlock(&token->config_lock);
+    return err;
+}
+
+/* ---- Connecting, by the control thread ------------------------------------------------ */
+
+/* Read-write where the token has them: some have no others. */
+static CK_RV open_session(CK_FUNCTION_LIST_PTR calls, CK_SLOT_ID slot, bool *read_only,
+                          CK_SESSION_HANDLE *out)
+{
+    CK_RV rv = CKR_OK;
+    if (!*read_only) {
+        rv = calls->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, out);
+        if (rv != CKR_SESSION_COUNT && rv != CKR_TOKEN_WRITE_PROTECTED)
+            return rv;
+    }
+    rv = calls->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, out);
+    *read_only = *read_only || rv == CKR_OK;
+    return rv;
+}
+
+static kfe_error log_in(kfe_p11_token *token, CK_SLOT_ID slot, CK_SESSION_HANDLE anchor,
+                        kfe_p11_mark *mark)
+{
+    const kfe_p11_pin_source source = {pin_get, token};
+    uint64_t start = kfe_p11_microseconds();
+    kfe_error err = kfe_p11_login(token->module, slot, anchor, &source);
+    kfe_p11_meter_count(&token->meter, KFE_P11_LOGIN, kfe_p11_microseconds() - start);
+    if (err)
+        return err;
+    if (token->logins > 0)
+        atomic_fetch_add(&token->meter.reconnects, 1);
+    /* Who needs no login has no private objects either. */
+    bool private = kfe_p11_session_has_login(token->calls, anchor);
+    return kfe_p11_mark_make(mark, token->calls, anchor, private);
+}
+
+/* Finds the token, opens the anchor, logs in. Every older session and handle is void then. */
+static kfe_error connect(kfe_p11_token *token)
+{
+    CK_SLOT_ID slot = 0;
+    CK_TOKEN_INFO info;
+    CK_SESSION_HANDLE anchor = CK_INVALID_HANDLE;
+    kfe_p11_mark ours, now;
+    bool read_only = false;
+    kfe_error err = kfe_p11_slot_find(&token->uri, token->calls, &slot, &info);
+    if (err)
+        return err;
+    CK_RV rv = open_session(token->calls, slot, &read_only, &anchor);
+    if (rv != CKR_OK)
+        return kfe_p11_ckr_fail(rv, "C_OpenSession");
+    err = kfe_p11_mark_make(&ours, token->calls, anchor, false);
+    if (!err)
+        err = log_in(token, slot, anchor, &now);
+    if (err) {
+        token->calls->C_CloseSession(anchor);
+        return err;
+    }
+    pthread_mutex_lock(&token->lock);
+    token->slot = slot;
+    token->info = info;
+    token->anchor = anchor;
+    token->read_only = read_only;
+    token->ours = ours;
+    token->ours_now = now;
+    token->epoch++;
+    token->logins++;
+    token->max = token->sessions;
+    pthread_mutex_unlock(&token->lock);
+    return KFE_OK;
+}
+
+/* What of the link is still there? The control thread alone writes what is read here. */
+typedef enum { LINK_WHOLE, LINK_NO_LOGIN, LINK_GONE } link_state;
+
+static link_state look(kfe_p11_token *token, CK_RV *rv)
+{
+    CK_SESSION_INFO session;
+    CK_TOKEN_INFO info;
+    CK_INFO module;
+    *rv = token->calls->C_GetInfo(&module);
+    if (*rv == CKR_OK)
+        *rv = token->anchor == CK_INVALID_HANDLE
+                  ? CKR_SESSION_HANDLE_INVALID
+                  : token->calls->C_GetSessionInfo(token->anchor, &session);
+    if (*rv == CKR_OK)
+        *rv = kfe_p11_mark_check(&token->ours, token->calls, token->anchor);
+    if (*rv == CKR_OK)
+        *rv = token->calls->C_GetTokenInfo(token->slot, &info);
+    if (*rv != CKR_OK)
+        return LINK_GONE;
+    bool login = !(info.flags & CKF_LOGIN_REQUIRED) ||
+                 kfe_p11_session_has_login(token->calls, token->anchor);
+    if (login && kfe_p11_mark_check(&token->ours_now, token->calls, token->anchor) == CKR_OK)
+        return LINK_WHOLE;
+    return LINK_NO_LOGIN;
+}
+
+static kfe_error log_in_again(kfe_p11_token *token)
+{
+    kfe_p11_mark now;
+    kfe_error err = log_in(token, token->slot, token->anchor, &now);
+    if (err)
+        return err;
+    pthread_mutex_lock(&token->lock);
+    token->ours_now = now;
+    token->logins++;
+    pthread_mutex_unlock(&token->lock);
+    return KFE_OK;
+}
+
+static kfe_error within(kfe_p11_token *token, kfe_error (*step)(kfe_p11_token *token))
+{
+    kfe_p11_module_enter(token->module);
+    kfe_error err = step(token);
+    kfe_p11_module_leave(token->module);
+    return err;
+}
+
+static kfe_error get_back(kfe_p11_token *token, bool anew)
+{
+    CK_RV rv;
+    kfe_p11_module_enter(token->module);
+    link_state state = look(token, &rv);
+    kfe_p11_module_leave(token->module);
+    if (state == LINK_WHOLE)
+        return KFE_OK;
+    if (state == LINK_NO_LOGIN)
+        return within(token, log_in_again);
+    /* Sessions that are only out of reach would be lost for ever by opening others. */
+    kfe_p11_cure cure = kfe_p11_ckr_cure(rv);
+    if (!anew && cure != KFE_P11_SESSION_LOST && cure != KFE_P11_OBJECT_LOST)
+        return kfe_p11_ckr_fail(rv, "a look at the token");
+    if (anew || rv == CKR_CRYPTOKI_NOT_INITIALIZED) {
+        kfe_error err = kfe_p11_module_restart(token->module, anew, &token->starts);
+        if (err)
+            return err;
+    }
+    return within(token, connect);
+}
+
+static kfe_error first_time(kfe_p11_token *token)
+{
+    kfe_p11_module *module = NULL;
+    uint64_t starts = 0;
+    kfe_error err = kfe_p11_module_get(&module, token->uri.module_path, token->init_args, &starts);
+    if (err)
+        return err;
+    pthread_mutex_lock(&token->lock);
+    token->module = module;
+    token->starts = starts;
+    token->calls = kfe_p11_module_calls(module);
+    pthread_mutex_unlock(&token->lock);
+    return get_back(token, false); /* it may be up for others of us, and finalised by somebody */
+}
+
+kfe_error kfe_p11_link_try(kfe_p11_token *token, bool anew)
+{
+    kfe_error err = token->module ? get_back(token, anew) : first_time(token);
+    pthread_mutex_lock(&token->lock);
+    token->attempts++;
+    if (err)
+        kfe_p11_trip(token, err, kfe_error_detail());
+    else
+        kfe_p11_breaker_close(&token->breaker);
+    pthread_cond_broadcast(&token->changed);
+    pthread_mutex_unlock(&token->lock);
+    return err;
+}
+
+kfe_error kfe_p11_link_heal(kfe_p11_worker *self, uint64_t lost)
+{
+    kfe_p11_token *token = self->token;
+    if (self == &token->control_worker)
+        return token->logins == lost ? kfe_p11_link_try(token, false) : KFE_OK;
+    pthread_mutex_lock(&token->lock);
+    uint64_t before = token->attempts;
+    if (token->logins == lost) {
+        token->wanted = true;
+        pthread_cond_signal(&token->control);
+    }
+    while (token->logins == lost && token->attempts == before && !token->closing)
+        pthread_cond_wait(&token->changed, &token->lock);
+    kfe_error err = token->closing ? kfe_fail(KFE_E_PROVIDER, "the KeyProvider was closed")
+                                   : kfe_p11_refusal(token);
+    pthread_mutex_unlock(&token->lock);
+    return err;
+}
+
+/* ---- Sessions of workers -------------------------------------------------------------- */
+
+static CK_RV take_session(kfe_p11_worker *self, CK_SLOT_ID slot, uint64_t epoch, bool read_only,
+                          CK_SESSION_HANDLE anchor)
+{
+    kfe_p11_token *token = self->token;
+    CK_SESSION_HANDLE handle = CK_INVALID_HANDLE;
+    CK_RV rv = open_session(token->calls, slot, &read_only, &handle);
+    bool borrow = rv == CKR_SESSION_COUNT && self == &token->control_worker;
+    if (rv != CKR_OK && !borrow)
+        return rv;
+    pthread_mutex_lock(&token->lock);
+    self->session = borrow ? anchor : handle;
+    self->borrowed = borrow;
+    self->epoch = epoch;
+    if (token->epoch == epoch)
+        token->read_only = read_only;
+    pthread_mutex_unlock(&token->lock);
+    return CKR_OK;
+}
+
+kfe_error kfe_p11_link_session(kfe_p11_worker *self, kfe_p11_session *session)
+{
+    kfe_p11_token *token = self->token;
+    pthread_mutex_lock(&token->lock);
+    if (self->epoch != token->epoch)
+        self->session = CK_INVALID_HANDLE;
+    *session = (kfe_p11_session){.calls = token->calls,
+                                 .handle = self->session,
+                                 .slot = token->slot,
+                                 .logins = token->logins,
+                                 .sure = token->ours_now.object != CK_INVALID_HANDLE};
+    uint64_t epoch = token->epoch;
+    bool read_only = token->read_only;
+    CK_SESSION_HANDLE anchor = token->anchor;
+    kfe_p11_mark mark = token->ours_now;
+    pthread_mutex_unlock(&token->lock);
+    if (session->handle == CK_INVALID_HANDLE) {
+        CK_RV rv = take_session(self, session->slot, epoch, read_only, anchor);
+        if (rv != CKR_OK)
+            return kfe_p11_session_fail(session, rv, "C_OpenSession");
+        session->handle = self->session;
+    }
+    CK_RV rv = kfe_p11_mark_check(&mark, session->calls, session->handle);
+    if (rv == CKR_OBJECT_HANDLE_INVALID) /* so every handle is void */
+        rv = CKR_USER_NOT_LOGGED_IN;
+    return rv == CKR_OK ? KFE_OK : kfe_p11_session_fail(session, rv, "a look at our own object");
+}
+
+void kfe_p11_link_drop(kfe_p11_worker *self, bool close)
+{
+    kfe_p11_token *token = self->token;
+    pthread_mutex_lock(&token->lock);
+    CK_SESSION_HANDLE session = self->epoch == token->epoch ? self->session : CK_INVALID_HANDLE;
+    self->session = CK_INVALID_HANDLE;
+    pthread_mutex_unlock(&token->lock);
+    if (close && session != CK_INVALID_HANDLE)
+        token->calls->C_CloseSession(session);
+}
+
+void kfe_p11_link_close(kfe_p11_token *token)
+{
+    if (!token->module)
+        return;
+    kfe_p11_module_enter(token->module);
+    /* Unless their numbers belong to somebody else by now. */
+    bool ours = token->anchor != CK_INVALID_HANDLE &&
+                kfe_p11_mark_check(&token->ours, token->calls, token->anchor) == CKR_OK;
+    for (size_t i = 0; i < sizeof(token->workers) / sizeof(token->workers[0]); i++)
+        kfe_p11_link_drop(&token->workers[i], ours);
+    kfe_p11_link_drop(&token->control_worker, ours && !token->control_worker.borrowed);
+    if (ours)
+        token->calls->C_CloseSession(token->anchor);
+    kfe_p11_module_leave(token->module);
+    kfe_p11_module_put(token->module);
+    token->module = NULL;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pkcs11/ckr.h"
+#include "pkcs11/find.h"
+#include "pkcs11/lookup.h"
+#include "pkcs11/object.h"
+
+enum { OBJECTS_KEPT = 1024 };
+
+void kfe_p11_objects_init(kfe_p11_objects *objects)
+{
+    pthread_mutex_init(&objects->lock, NULL);
+    objects->first = NULL;
+}
+
+kfe_p11_object *kfe_p11_object_ref(kfe_p11_object *object)
+{
+    atomic_fetch_add(&object->refs, 1);
+    return object;
+}
+
+void kfe_p11_object_put(kfe_p11_object *object)
+{
+    if (!object || atomic_fetch_sub(&object->refs, 1) > 1)
+        return;
+    pthread_mutex_destroy(&object->lock);
+    free(object);
+}
+
+void kfe_p11_objects_wipe(kfe_p11_objects *objects)
+{
+    while (objects->first) {
+        kfe_p11_object *object = objects->first;
+        objects->first = object->next;
+        kfe_p11_object_put(object);
+    }
+    pthread_mutex_destroy(&objects->lock);
+}
+
+/* The oldest ones that nobody has stand last. */
+static void drop_surplus(kfe_p11_objects *objects)
+{
+    size_t n = 0;
+    kfe_p11_object **last = NULL;
+    for (kfe_p11_object **at = &objects->first; *at; at = &(*at)->next, n++)
+        if (atomic_load(&(*at)->refs) == 1)
+            last = at;
+    if (n < OBJECTS_KEPT || !last)
+        return;
+    kfe_p11_object *object = *last;
+    *last = object->next;
+    kfe_p11_object_put(object);
+}
+
+static kfe_p11_object *add(kfe_p11_objects *objects, const char *name, uint32_t version)
+{
+    kfe_p11_object *object = calloc(1, sizeof(*object));
+    if (!object)
+        return NULL;
+    drop_surplus(objects);
+    snprintf(object->name, sizeof(object->name), "%s", name);
+    object->version = version;
+    atomic_init(&object->refs, 1);
+    pthread_mutex_init(&object->lock, NULL);
+    object->handle = object->copy = CK_INVALID_HANDLE;
+    object->next = objects->first;
+    objects->first = object;
+    return object;
+}
+
+static kfe_p11_object *get(kfe_p11_objects *objects, const char *name, uint32_t version, bool make)
+{
+    pthread_mutex_lock(&objects->lock);
+    kfe_p11_object *object = objects->first;
+    while (object && !(object->version == version && strcmp(object->name, name) == 0))
+        object = object->next;
+    if (!object && make)
+        object = add(objects, name, version);
+    if (object)
+        kfe_p11_object_ref(object);
+    pthread_mutex_unlock(&objects->lock);
+    return object;
+}
+
+kfe_p11_object *kfe_p11_object_get(kfe_p11_objects *objects, const char *name, uint32_t version)
+{
+    return get(objects, name, version, true);
+}
+
+kfe_p11_object *kfe_p11_object_find(kfe_p11_objects *objects, const char *name, uint32_t version)
+{
+    return get(objects, name, version, false);
+}
+
+static void forget(kfe_p11_object *object)
+{
+    object->handle = object->copy = CK_INVALID_HANDLE;
+    object->no_copy = false;
+    object->iv_size = 0;
+    object->form = KFE_P11_FORM_OPEN;
+}
+
+void kfe_p11_object_found(kfe_p11_object *object, uint64_t logins, CK_OBJECT_HANDLE handle)
+{
+    pthread_mutex_lock(&object->lock);
+    if (object->handle != handle || object->logins != logins)
+        forget(object);
+    object->handle = handle;
+    object->logins = logins;
+    pthread_mutex_unlock(&object->lock);
+}
+
+kfe_error kfe_p11_object_end(kfe_p11_object *object, const kfe_p11_session *session, kfe_error err)
+{
+    if (!err || kfe_p11_ckr_cure(session->rv) != KFE_P11_OBJECT_LOST)
+        return err;
+    pthread_mutex_lock(&object->lock);
+    forget(object);
+    pthread_mutex_unlock(&object->lock);
+    return err;
+}
+
+unsigned kfe_p11_object_iv_size(kfe_p11_object *object)
+{
+    pthread_mutex_lock(&object->lock);
+    unsigned len = object->iv_size;
+    pthread_mutex_unlock(&object->lock);
+    return len;
+}
+
+void kfe_p11_object_set_iv_size(kfe_p11_object *object, unsigned len)
+{
+    pthread_mutex_lock(&object->lock);
+    object->iv_size = len;
+    pthread_mutex_unlock(&object->lock);
+}
+
+kfe_p11_form kfe_p11_object_form(kfe_p11_object *object)
+{
+    pthread_mutex_lock(&object->lock);
+    kfe_p11_form form = object->form;
+    pthread_mutex_unlock(&object->lock);
+    return form;
+}
+
+void kfe_p11_object_set_form(kfe_p11_object *object, kfe_p11_form form)
+{
+    pthread_mutex_lock(&object->lock);
+    object->form = form;
+    pthread_mutex_unlock(&object->lock);
+}
+
+kfe_error kfe_p11_object_handle(kfe_p11_object *object, kfe_p11_session *session,
+                                CK_OBJECT_HANDLE *out)
+{
+    pthread_mutex_lock(&object->lock);
+    bool known =
+        session->sure && object->handle != CK_INVALID_HANDLE && object->logins == session->logins;
+    *out = object->handle;
+    pthread_mutex_unlock(&object->lock);
+    if (known)
+        return KFE_OK;
+    const kfe_key_ref ref = {object->name, object->version};
+    kfe_p11_entry entry;
+    kfe_error err = kfe_p11_lookup(session, &ref, &entry);
+    if (err)
+        return err;
+    kfe_p11_object_found(object, session->logins, entry.key);
+    *out = entry.key;
+    return KFE_OK;
+}
+
+/* A copy that could be read out would be a way out of the token. */
+static bool is_as_safe(kfe_p11_session *session, CK_OBJECT_HANDLE copy)
+{
+    CK_BBOOL sensitive = CK_FALSE, extractable = CK_TRUE;
+    CK_ATTRIBUTE a[] = {{CKA_SENSITIVE, &sensitive, sizeof(sensitive)},
+                        {CKA_EXTRACTABLE, &extractable, sizeof(extractable)}};
+    return kfe_p11_read(session, copy, a, 2) == KFE_OK && a[0].ulValueLen == sizeof(sensitive) &&
+           a[1].ulValueLen == sizeof(extractable) && sensitive && !extractable;
+}
+
+/* Of two threads that make one, the second keeps what the first noted. */
+static CK_OBJECT_HANDLE note_copy(kfe_p11_object *object, const kfe_p11_session *session,
+                                  CK_OBJECT_HANDLE copy)
+{
+    pthread_mutex_lock(&object->lock);
+    if (object->logins == session->logins && object->copy == CK_INVALID_HANDLE) {
+        object->copy = copy;
+        object->no_copy = copy == CK_INVALID_HANDLE;
+    }
+    CK_OBJECT_HANDLE kept = object->copy;
+    pthread_mutex_unlock(&object->lock);
+    return kept;
+}
+
+static CK_OBJECT_HANDLE make_copy(kfe_p11_object *object, kfe_p11_session *session,
+                                  CK_OBJECT_HANDLE handle)
+{
+    CK_BBOOL no = CK_FALSE;
+    CK_ATTRIBUTE a[] = {{CKA_TOKEN, &no, sizeof(no)}};
+    CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
+    if (session->calls->C_CopyObject(session->handle, handle, a, 1, &copy) != CKR_OK)
+        copy = CK_INVALID_HANDLE;
+    if (copy != CK_INVALID_HANDLE && !is_as_safe(session, copy)) {
+        session->calls->C_DestroyObject(session->handle, copy);
+        copy = CK_INVALID_HANDLE;
+    }
+    CK_OBJECT_HANDLE kept = note_copy(object, session, copy);
+    if (copy != CK_INVALID_HANDLE && kept != copy)
+        session->calls->C_DestroyObject(session->handle, copy);
+    return kept;
+}
+
+kfe_error kfe_p11_object_fast(kfe_p11_object *object, kfe_p11_session *session,
+                              CK_OBJECT_HANDLE *out)
+{
+    kfe_error err = kfe_p11_object_handle(object, session, out);
+    if (err || !session->sure)
+        return err;
+    pthread_mutex_lock(&object->lock);
+    CK_OBJECT_HANDLE copy = object->logins == session->logins ? object->copy : CK_INVALID_HANDLE;
+    bool wanted = copy == CK_INVALID_HANDLE && !object->no_copy;
+    pthread_mutex_unlock(&object->lock);
+    if (wanted)
+        copy = make_copy(object, session, *out);
+    if (copy != CK_INVALID_HANDLE)
+        *out = copy;
+    return KFE_OK;
+}
+
+void kfe_p11_object_destroy_copy(kfe_p11_object *object, kfe_p11_session *session)
+{
+    pthread_mutex_lock(&object->lock);
+    CK_OBJECT_HANDLE copy = object->logins == session->logins ? object->copy : CK_INVALID_HANDLE;
+    forget(object);
+    pthread_mutex_unlock(&object->lock);
+    if (copy != CK_INVALID_HANDLE)
+        session->calls->C_DestroyObject(session->handle, copy);
+}

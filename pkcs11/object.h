@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KFE_PKCS11_OBJECT_H
+#define KFE_PKCS11_OBJECT_H
+
+/* What is known of one key object, (name, version), for all who hold that key: its handle, the
+ * session copy that works faster, the IVs that the token makes. Handles belong to the login that
+ * they were found under: an older one may name another object by now, and is never tried. Any
+ * thread. */
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <kfe/keys.h>
+
+#include "pkcs11/session.h"
+
+/* How session secrets are wrapped: not known yet, or in form 2 or 1 of docs/format.md. */
+typedef enum { KFE_P11_FORM_OPEN, KFE_P11_FORM_GCM, KFE_P11_FORM_RFC3394 } kfe_p11_form;
+
+typedef struct kfe_p11_object {
+    struct kfe_p11_object *next; /* under the list's lock */
+    atomic_uint refs;            /* the list's own is one of them */
+    char name[KFE_NAME_MAX + 1];
+    uint32_t version;
+    pthread_mutex_t lock; /* over what follows; not held in a call of the module */
+    uint64_t logins;
+    CK_OBJECT_HANDLE handle; /* CK_INVALID_HANDLE: to be found */
+    CK_OBJECT_HANDLE copy;   /* CK_INVALID_HANDLE: none yet */
+    bool no_copy;            /* the token makes none, or none that is as safe */
+    unsigned iv_size;        /* 0: not known yet */
+    kfe_p11_form form;
+} kfe_p11_object;
+
+typedef struct {
+    pthread_mutex_t lock;
+    kfe_p11_object *first;
+} kfe_p11_objects;
+
+void kfe_p11_objects_init(kfe_p11_objects *objects);
+void kfe_p11_objects_wipe(kfe_p11_objects *objects); /* what is in use lives on */
+
+/* The object of that key, with a reference for the caller; NULL: out of memory. */
+kfe_p11_object *kfe_p11_object_get(kfe_p11_objects *objects, const char *name, uint32_t version);
+/* The same, if it is there; NULL: it is not. */
+kfe_p11_object *kfe_p11_object_find(kfe_p11_objects *objects, const char *name, uint32_t version);
+kfe_p11_object *kfe_p11_object_ref(kfe_p11_object *object);
+void kfe_p11_object_put(kfe_p11_object *object); /* makes no call of the module; NULL is fine */
+
+/* Notes what a search found under that login. Another object than before: what was known is void.
+ */
+void kfe_p11_object_found(kfe_p11_object *object, uint64_t logins, CK_OBJECT_HANDLE handle);
+/* Ends a piece of work that came to `err`, which is returned: a stale handle is not used again. */
+kfe_error kfe_p11_object_end(kfe_p11_object *object, const kfe_p11_session *session, kfe_error err);
+
+unsigned kfe_p11_object_iv_size(kfe_p11_object *object); /* 0: not known */
+void kfe_p11_object_set_iv_size(kfe_p11_object *object, unsigned len);
+kfe_p11_form kfe_p11_object_form(kfe_p11_object *object);
+void kfe_p11_object_set_form(kfe_p11_object *object, kfe_p11_form form);
+
+/* The handle, searched for when it is not known under this login (lookup.h). */
+kfe_error kfe_p11_object_handle(kfe_p11_object *object, kfe_p11_session *session,
+                                CK_OBJECT_HANDLE *out);
+/* The same, or that of a session copy: one that C_CopyObject makes with CKA_TOKEN false, as
+ * sensitive and as little extractable as the key. It works until the session that made it ends. */
+kfe_error kfe_p11_object_fast(kfe_p11_object *object, kfe_p11_session *session,
+                              CK_OBJECT_HANDLE *out);
+/* The token says that the key is gone: so is the copy. */
+void kfe_p11_object_destroy_copy(kfe_p11_object *object, kfe_p11_session *session);
+
+#endif

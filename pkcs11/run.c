@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <time.h>
+
+#include <openssl/err.h>
+
+#include "pkcs11/ckr.h"
+#include "pkcs11/parts.h"
+
+enum { PAUSE_MS = 20 };
+
+struct outcome {
+    kfe_p11_session session;
+    kfe_p11_cure cure;
+    bool outage;
+};
+
+/* What would cure this failure of a task that may be run again. A code that may mean bad data or a
+ * dead token costs a look: only a token that answers is asked again, and not about data that the
+ * task has found to be bad. */
+static kfe_p11_cure cure_for(const kfe_p11_job *job, const kfe_p11_session *session, bool answers)
+{
+    kfe_p11_cure cure = kfe_p11_ckr_cure(session->rv);
+    if (job->write) /* only what says for sure that nothing was done */
+        return cure == KFE_P11_SESSION_LOST && session->rv != CKR_SESSION_CLOSED &&
+                       !session->changed
+                   ? cure
+                   : KFE_P11_NO_CURE;
+    if (cure == KFE_P11_AMBIGUOUS && (!answers || job->err == KFE_E_AUTH))
+        return KFE_P11_NO_CURE;
+    return cure;
+}
+
+/* One forged envelope must not shut everybody out, so no code alone is an outage. */
+static void judge(kfe_p11_job *job, struct outcome *result, bool opened)
+{
+    kfe_p11_cure cure = kfe_p11_ckr_cure(result->session.rv);
+    bool doubt = cure == KFE_P11_AMBIGUOUS || cure == KFE_P11_SESSION_LOST;
+    bool answers = doubt && opened && kfe_p11_session_probe(&result->session) == CKR_OK;
+    result->outage = doubt && !answers;
+    result->cure = cure_for(job, &result->session, answers);
+}
+
+/* A session that was gone is not closed: its number may be somebody else's. One whose operation may
+ * be stuck is, but not for bad data: whoever can forge records could have sessions closed all day,
+ * which some modules do not survive under load. */
+static void keep_or_drop(kfe_p11_worker *self, const struct outcome *result)
+{
+    CK_RV rv = result->session.rv;
+    if (kfe_p11_ckr_cure(rv) == KFE_P11_SESSION_LOST)
+        kfe_p11_link_drop(self, false);
+    else if (result->cure == KFE_P11_NEW_SESSION || result->cure == KFE_P11_AMBIGUOUS ||
+             kfe_p11_ckr_cure(rv) == KFE_P11_NEW_SESSION || rv >= CKR_VENDOR_DEFINED)
+        kfe_p11_link_drop(self, true);
+}
+
+static void attempt(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *result)
+{
+    kfe_p11_token *token = self->token;
+    *result = (struct outcome){.cure = KFE_P11_NO_CURE};
+    kfe_p11_module_enter(token->module);
+    job->err = kfe_p11_link_session(self, &result->session);
+    bool opened = !job->err;
+    if (opened) {
+        uint64_t start = kfe_p11_microseconds();
+        job->err = job->task->work(&result->session, job->arg);
+        kfe_p11_meter_count(&token->meter, job->task->kind, kfe_p11_microseconds() - start);
+    }
+    if (job->err) {
+        if (result->session.rv != CKR_OK) /* else the token did its part */
+            atomic_fetch_add(&token->meter.failures, 1);
+        judge(job, result, opened);
+    }
+    keep_or_drop(self, result);
+    kfe_p11_module_leave(token->module);
+}
+
+static void pause_before_retry(void)
+{
+    const struct timespec pause = {0, PAUSE_MS * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+/* Each cure once: after a logout a handle turns stale first, then the search finds nothing. */
+static bool run_and_cure(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *result)
+{
+    bool alone = self == &self->token->control_worker;
+    attempt(self, job, result);
+    for (unsigned tried = 0; job->err && result->cure != KFE_P11_NO_CURE;) {
+        if (tried & 1u << result->cure)
+            break;
+        tried |= 1u << result->cure;
+        if (result->cure == KFE_P11_AMBIGUOUS)
+            pause_before_retry();
+        if (result->cure == KFE_P11_SESSION_LOST) {
+            job->err = kfe_p11_link_heal(self, result->session.logins);
+            if (job->err) {
+                result->outage = false; /* the breaker knows */
+                break;
+            }
+        }
+        attempt(self, job, result);
+    }
+    return alone || result->session.rv != CKR_SESSION_COUNT ||
+           result->session.handle != CK_INVALID_HANDLE;
+}
+
+bool kfe_p11_run(kfe_p11_worker *self, kfe_p11_job *job)
+{
+    kfe_p11_token *token = self->token;
+    struct outcome result;
+    bool had_session = run_and_cure(self, job, &result);
+    snprintf(job->detail, sizeof(job->detail), "%s", job->err ? kfe_error_detail() : "");
+    ERR_clear_error(); /* modules leave entries: this thread's queue would only grow */
+    if (job->err && result.outage) {
+        pthread_mutex_lock(&token->lock);
+        kfe_p11_trip(token, KFE_E_PROVIDER, job->detail);
+        pthread_mutex_unlock(&token->lock);
+    }
+    return had_session;
+}

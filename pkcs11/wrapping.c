@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include <kfe/config.h>
+
+#include "pkcs11/kek.h"
+#include "pkcs11/wrapping.h"
+
+enum { AAD_MAX = 9 + 1 + 2 + KFE_NAME_MAX + 4, FORMS = 2 };
+
+struct wrapping {
+    kfe_p11_object *object; /* owned */
+    kfe_p11_use use;
+    uint8_t aad[AAD_MAX], secret[KFE_P11_SECRET_LEN], wrapped[KFE_KEY_WRAPPED_MAX];
+    size_t aad_size, len;
+    bool refused; /* it was the secret that did not unwrap */
+};
+
+static void drop(void *arg)
+{
+    struct wrapping *job = arg;
+    kfe_p11_object_put(job->object);
+}
+
+static kfe_bytes bound(const struct wrapping *job)
+{
+    return (kfe_bytes){job->aad, job->aad_size};
+}
+
+static kfe_error wrap_by(struct wrapping *job, kfe_p11_session *session, CK_OBJECT_HANDLE kek,
+                         kfe_p11_form form)
+{
+    if (form == KFE_P11_FORM_GCM)
+        return kfe_p11_kek_wrap_gcm(session, kek, bound(job), job->secret, job->wrapped, &job->len);
+    return kfe_p11_kek_wrap_rfc3394(session, kek, job->secret, job->wrapped, &job->len);
+}
+
+/* What cannot be opened must not seal: the first wrapping is undone, if the key may. */
+static kfe_error verify(const struct wrapping *job, kfe_p11_session *session, CK_OBJECT_HANDLE kek,
+                        kfe_p11_form form)
+{
+    uint8_t back[KFE_P11_SECRET_LEN];
+    if (!(form == KFE_P11_FORM_GCM ? job->use.decrypt : job->use.unwrap))
+        return KFE_OK;
+    kfe_error err =
+        kfe_p11_kek_unwrap(session, kek, bound(job), (kfe_bytes){job->wrapped, job->len}, back);
+    uint8_t differs = 0;
+    for (size_t i = 0; !err && i < sizeof(back); i++)
+        differs |= back[i] ^ job->secret[i];
+    kfe_wipe(back, sizeof(back));
+    if (err == KFE_E_AUTH || differs != 0)
+        return kfe_fail(KFE_E_KEY_DENIED, "the token does not unwrap what it wrapped itself");
+    return err;
+}
+
+/* A form that the token turns out not to do leaves the next one to be tried. */
+static kfe_error choose(struct wrapping *job, kfe_p11_session *session, CK_OBJECT_HANDLE kek,
+                        kfe_p11_form *form)
+{
+    static const kfe_p11_form forms[FORMS] = {KFE_P11_FORM_GCM, KFE_P11_FORM_RFC3394};
+    const bool may[FORMS] = {job->use.encrypt, job->use.wrap};
+    kfe_error err =
+        kfe_fail(KFE_E_KEY_DENIED, "key %.80s@%lu may neither encrypt nor wrap: it opens, no more",
+                 job->object->name, (unsigned long)job->object->version);
+    for (int i = 0; i < FORMS && err == KFE_E_KEY_DENIED; i++) {
+        if (!may[i])
+            continue;
+        session->rv = CKR_OK;
+        *form = forms[i];
+        err = wrap_by(job, session, kek, *form);
+        if (!err)
+            err = verify(job, session, kek, *form);
+    }
+    return err;
+}
+
+static kfe_error wrap_work(kfe_p11_session *session, void *arg)
+{
+    struct wrapping *job = arg;
+    CK_OBJECT_HANDLE kek;
+    kfe_error err = kfe_p11_object_handle(job->object, session, &kek);
+    kfe_p11_form form = kfe_p11_object_form(job->object);
+    if (!err && form != KFE_P11_FORM_OPEN)
+        err = wrap_by(job, session, kek, form);
+    else if (!err && !(err = choose(job, session, kek, &form)))
+        kfe_p11_object_set_form(job->object, form);
+    return kfe_p11_object_end(job->object, session, err);
+}
+
+static kfe_error unwrap_work(kfe_p11_session *session, void *arg)
+{
+    struct wrapping *job = arg;
+    CK_OBJECT_HANDLE kek;
+    kfe_error err = kfe_p11_object_handle(job->object, session, &kek);
+    if (!err)
+        err = kfe_p11_kek_unwrap(session, kek, bound(job), (kfe_bytes){job->wrapped, job->len},
+                                 job->secret);
+    job->refused = err == KFE_E_AUTH;
+    return kfe_p11_object_end(job->object, session, err);
+}
+
+static const kfe_p11_task wrap_task = {wrap_work, sizeof(struct wrapping), drop, KFE_P11_WRAP};
+static const kfe_p11_task unwrap_task = {unwrap_work, sizeof(struct wrapping), drop,
+                                         KFE_P11_UNWRAP};
+
+static kfe_error begin(struct wrapping *job, kfe_p11_object *object, kfe_bytes aad)
+{
+    memset(job, 0, sizeof(*job));
+    if (aad.len > sizeof(job->aad))
+        return kfe_fail(KFE_E_ARGUMENT, "a context of %zu bytes to wrap under", aad.len);
+    memcpy(job->aad, aad.data, aad.len);
+    job->aad_size = aad.len;
+    job->object = kfe_p11_object_ref(object);
+    return KFE_OK;
+}
+
+kfe_error kfe_p11_wrap(kfe_p11_token *token, kfe_p11_object *object, const kfe_p11_use *use,
+                       kfe_bytes aad, const uint8_t secret[32], kfe_p11_wrapped *out)
+{
+    struct wrapping job;
+    kfe_error err = begin(&job, object, aad);
+    if (err)
+        return err;
+    job.use = *use;
+    memcpy(job.secret, secret, sizeof(job.secret));
+    err = kfe_p11_token_read(token, &wrap_task, &job);
+    memcpy(out->bytes, job.wrapped, sizeof(job.wrapped));
+    out->len = job.len;
+    drop(&job);
+    kfe_wipe(&job, sizeof(job));
+    return err;
+}
+
+kfe_error kfe_p11_unwrap(kfe_p11_token *token, kfe_p11_object *object, kfe_bytes aad,
+                         kfe_bytes wrapped, uint8_t secret[32])
+{
+    struct wrapping job;
+    if (wrapped.len > sizeof(job.wrapped))
+        return kfe_fail(KFE_E_KEY_DENIED, "the session secret is wrapped by RSA, the key is none");
+    kfe_error err = begin(&job, object, aad);
+    if (err)
+        return err;
+    memcpy(job.wrapped, wrapped.data, wrapped.len);
+    job.len = wrapped.len;
+    err = kfe_p11_token_read(token, &unwrap_task, &job);
+    if (err == KFE_E_AUTH && !job.refused) /* another call of the same task failed */
+        err = kfe_fail(KFE_E_PROVIDER, "%s", kfe_error_detail());
+    memcpy(secret, job.secret, sizeof(job.secret)); /* zero after a failure */
+    drop(&job);
+    kfe_wipe(&job, sizeof(job));
+    return err;
+}

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Does a token come back by itself, and are old handles never taken for new ones? */
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/pkcs11/aes_key.h"
+
+enum { PATIENCE_MS = 10000, RECOVERY_MS = 5000 };
+
+static const uint8_t in[5] = {1, 2, 3, 4, 5};
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void pause_1_ms(void)
+{
+    nanosleep(&(struct timespec){0, 1000000}, NULL);
+}
+
+struct rig {
+    kfe_key_provider *p;
+    kfe_key *key;
+    uint8_t good[32];
+};
+
+static void rig_open(struct rig *rig, const kfe_config *config)
+{
+    const kfe_key_ref ref = {"k", 1};
+    kfe_error err = kfe_pkcs11.open(&rig->p, config);
+    if (err)
+        fail_msg("open: %s: %s", kfe_error_name(err), kfe_error_detail());
+    assert_int_equal(rig->p->ops->get_key(rig->p, &ref, &rig->key), KFE_OK);
+    assert_int_equal(rig->key->ops->derive(rig->key, in, sizeof(in), rig->good), KFE_OK);
+}
+
+static void make_key(const softhsm *h)
+{
+    kfe_key_provider *p = softhsm_open(h);
+    assert_int_equal(p->ops->create(p, "k"), KFE_OK);
+    p->ops->free(p);
+}
+
+static void rig_init(struct rig *rig, const softhsm *h)
+{
+    make_key(h);
+    rig_open(rig, h->config);
+    h->shim->reset();
+}
+
+static void rig_wipe(struct rig *rig)
+{
+    rig->key->ops->release(rig->key);
+    rig->p->ops->free(rig->p);
+}
+
+static kfe_error derive(struct rig *rig)
+{
+    static const uint8_t zero[32];
+    uint8_t out[32];
+    memset(out, 0xee, sizeof(out));
+    kfe_error err = rig->key->ops->derive(rig->key, in, sizeof(in), out);
+    assert_memory_equal(out, err ? zero : rig->good, 32);
+    return err;
+}
+
+static kfe_error derive_again(struct rig *rig)
+{
+    uint64_t until = now_ms() + PATIENCE_MS;
+    kfe_error err = derive(rig);
+    while (err == KFE_E_PROVIDER && now_ms() < until) {
+        pause_1_ms();
+        err = derive(rig);
+    }
+    return err;
+}
+
+/* ---- An application that starts the module again ------------------------------------------ */
+
+enum { SESSIONS = 16, OTHERS = 8 };
+
+/* Keys of the application's own, as many as make every number of ours one of theirs. */
+static void make_others(void)
+{
+    raw_token raw;
+    raw_open(&raw);
+    for (uint8_t i = 0; i < OTHERS; i++) {
+        uint8_t wrong[32] = {i, 'w', 'r', 'o', 'n', 'g'};
+        raw_key key = raw_key_good("another", (uint32_t)i + 1, wrong);
+        raw_import(&raw, &key);
+    }
+    raw_close(&raw);
+}
+
+/* Sessions likewise. */
+static void start_again(raw_token *raw, CK_SESSION_HANDLE sessions[SESSIONS])
+{
+    raw_open(raw);
+    assert_int_equal(raw->calls->C_Finalize(NULL), CKR_OK);
+    raw_open(raw);
+    assert_int_equal(raw_count(raw, CKO_SECRET_KEY, "another", NULL), OTHERS);
+    for (int i = 0; i < SESSIONS; i++)
+        assert_int_equal(raw->calls->C_OpenSession(raw->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION,
+                                                   NULL, NULL, &sessions[i]),
+                         CKR_OK);
+}
+
+static void test_started_again_by_others(void **state)
+{
+    softhsm_only("two keys cannot have one id, whatever their names");
+    const softhsm *h = *state;
+    struct rig rig;
+    raw_token raw;
+    CK_SESSION_HANDLE sessions[SESSIONS];
+    CK_SESSION_INFO info;
+    make_others();
+    rig_init(&rig, h);
+    for (int round = 0; round < 3; round++) {
+        start_again(&raw, sessions);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(derive(&rig), KFE_OK); /* and the right bytes, says derive() */
+        /* Nobody else's session was used or closed. */
+        for (int i = 0; i < SESSIONS; i++)
+            assert_int_equal(raw.calls->C_GetSessionInfo(sessions[i], &info), CKR_OK);
+    }
+    start_again(&raw, sessions);
+    uint32_t version = 0;
+    assert_int_equal(rig.p->ops->rotate(rig.p, "k", &version), KFE_OK);
+    assert_int_equal(version, 2);
+    start_again(&raw, sessions);
+    rig_wipe(&rig);
+    for (int i = 0; i < SESSIONS; i++) {
+        CK_RV rv = raw.calls->C_GetSessionInfo(sessions[i], &info);
+        assert_true(rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED);
+    }
+}
+
+/* A token that takes no objects of a session: every handle is looked up again then. */
+static void test_started_again_without_marks(void **state)
+{
+    const softhsm *h = *state;
+    struct rig rig;
+    raw_token raw;
+    CK_SESSION_HANDLE sessions[SESSIONS];
+    make_others();
+    make_key(h);
+    h->shim->inject("C_CreateObject", SHIM_INSTEAD, CKR_ATTRIBUTE_VALUE_INVALID, 0, 1000000);
+    rig_open(&rig, h->config);
+    for (int round = 0; round < 3; round++) {
+        start_again(&raw, sessions);
+        assert_int_equal(derive(&rig), KFE_OK);
+    }
+    rig_wipe(&rig);
+}
+
+/* ---- Outages, by the shim ------------------------------------------------------------------ */
+
+static const char *const data_calls[] = {"C_SignInit",       "C_Sign",        "C_FindObjectsInit",
+                                         "C_GetSessionInfo", "C_OpenSession", "C_GetAttributeValue",
+                                         "C_GetTokenInfo",   "C_Login"};
+
+static void token_gone(const softhsm *h, bool gone)
+{
+    for (size_t i = 0; i < sizeof(data_calls) / sizeof(data_calls[0]); i++)
+        h->shim->inject(data_calls[i], SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, gone ? 1000000 : 0);
+}
+
+static void test_nobody_waits_for_a_dead_token(void **state)
+{
+    const softhsm *h = *state;
+    struct rig rig;
+    rig_init(&rig, h);
+    token_gone(h, true);
+    assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+    unsigned long signs = h->shim->calls("C_SignInit");
+    uint64_t start = now_ms();
+    for (int i = 0; i < 10000; i++) {
+        assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+        assert_non_null(strstr(kfe_error_detail(), "HSM not reachable since"));
+    }
+    assert_true(now_ms() - start < 5000);
+    assert_int_equal(h->shim->calls("C_SignInit"), signs);
+    token_gone(h, false);
+    start = now_ms();
+    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_true(now_ms() - start < RECOVERY_MS);
+    assert_int_equal(rig.p->ops->create(rig.p, "another"), KFE_OK);
+    rig_wipe(&rig);
+}
+
+static void test_outage_of_some_length(void **state)
+{
+    const softhsm *h = *state;
+    struct rig rig;
+    rig_init(&rig, h);
+    token_gone(h, true);
+    uint64_t until = now_ms() + 1000;
+    unsigned long tries = h->shim->calls("C_Initialize");
+    while (now_ms() < until) {
+        assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+        pause_1_ms();
+    }
+    tries = h->shim->calls("C_Initialize") - tries;
+    assert_true(tries >= 2 && tries <= 12);         /* ever more seldom */
+    assert_true(h->shim->calls("C_Finalize") >= 2); /* the only way back for a remote token */
+    kfe_key_provider_statistics s = {.size = sizeof(s)};
+    rig.p->ops->statistics(rig.p, &s);
+    assert_int_not_equal(s.breaker, KFE_BREAKER_CLOSED);
+    token_gone(h, false);
+    uint64_t start = now_ms();
+    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_true(now_ms() - start < RECOVERY_MS);
+    rig.p->ops->statistics(rig.p, &s);
+    assert_int_equal(s.breaker, KFE_BREAKER_CLOSED);
+    assert_true(s.reconnects >= 1);
+    rig_wipe(&rig);
+}
+
+/* Whoever sends forged secrets must not shut the others out, nor wear sessions out. */
+static void test_bad_data_is_no_outage(void **state)
+{
+    const softhsm *h = *state;
+    struct rig rig;
+    uint8_t aad[3] = {1, 2, 3}, secret[32] = {7}, opened[32], wrapped[KFE_KEY_WRAPPED_MAX];
+    size_t len = 0;
+    aes_import("kek", 1, 32, AES_CRYPT);
+    rig_init(&rig, h);
+    kfe_key *kek = aes_get(rig.p, "kek", 1);
+    kfe_bytes context = {aad, sizeof(aad)};
+    assert_int_equal(kek->ops->wrap(kek, context, secret, wrapped, &len), KFE_OK);
+    h->shim->reset();
+    for (size_t i = 0; i < 200; i++) {
+        wrapped[1 + i % (len - 1)] ^= 1;
+        assert_int_equal(kek->ops->unwrap(kek, context, (kfe_bytes){wrapped, len}, opened),
+                         KFE_E_AUTH);
+        wrapped[1 + i % (len - 1)] ^= 1;
+        assert_int_equal(derive(&rig), KFE_OK);
+    }
+    assert_int_equal(h->shim->calls("C_Decrypt"), 200);
+    assert_int_equal(h->shim->calls("C_OpenSession"), 0);
+    assert_int_equal(h->shim->calls("C_CloseSession"), 0);
+    kfe_key_provider_statistics s = {.size = sizeof(s)};
+    rig.p->ops->statistics(rig.p, &s);
+    assert_int_equal(s.breaker, KFE_BREAKER_CLOSED);
+    kek->ops->release(kek);
+    rig_wipe(&rig);
+}
+
+/* Both use one module: what one starts again the other finds gone, and both come back. */
+static void test_two_providers(void **state)
+{
+    const softhsm *h = *state;
+    struct rig one, two;
+    rig_init(&one, h);
+    rig_open(&two, h->config);
+    for (int round = 0; round < 3; round++) {
+        token_gone(h, true);
+        assert_int_equal(derive(&one), KFE_E_PROVIDER);
+        if (round != 1)
+            assert_int_equal(derive(&two), KFE_E_PROVIDER);
+        token_gone(h, false);
+        assert_int_equal(derive_again(&one), KFE_OK);
+        assert_int_equal(derive_again(&two), KFE_OK);
+        assert_int_equal(derive(&one), KFE_OK);
+    }
+    rig_wipe(&one);
+    rig_wipe(&two);
+    assert_true(softhsm_is_finalised(h));
+}
+
+/* The application started the module: it is not ours to finalise, in an outage either. */
+static void test_the_application_s_module(void **state)
+{
+    const softhsm *h = *state;
+    struct rig rig;
+    raw_token raw;
+    CK_SESSION_INFO info;
+    make_key(h);
+    raw_open(&raw);
+    rig_open(&rig, h->config);
+    h->shim->reset();
+    token_gone(h, true);
+    assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+    while (h->shim->calls("C_GetSlotList") < 2)
+        pause_1_ms();
+    token_gone(h, false);
+    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_int_equal(h->shim->calls("C_Finalize"), 0);
+    assert_int_equal(raw.calls->C_GetSessionInfo(raw.session, &info), CKR_OK);
+    rig_wipe(&rig);
+    raw_close(&raw);
+}
+
+/* ---- A token in another process, killed ---------------------------------------------------- */
+
+#ifdef KFE_TEST_P11_KIT
+extern char **environ;
+
+static pid_t server_start(const char *socket)
+{
+    char address[160];
+    pid_t pid;
+    snprintf(address, sizeof(address), "%s", socket);
+    const char *const argv[] = {"p11-kit",
+                                "server",
+                                "-f",
+                                "-n",
+                                address,
+                                "--provider",
+                                KFE_TEST_SOFTHSM,
+                                "pkcs11:token=kfe%20test",
+                                NULL};
+    posix_spawnattr_t own_group;
+    posix_spawn_file_actions_t quiet;
+    posix_spawnattr_init(&own_group); /* it forks for each connection: all are killed at once */
+    posix_spawnattr_setflags(&own_group, POSIX_SPAWN_SETPGROUP);
+    posix_spawn_file_actions_init(&quiet);
+    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    assert_int_equal(posix_spawn(&pid, KFE_TEST_P11_KIT, &quiet, &own_group,
+                                 (char *const *)(uintptr_t)argv, environ),
+                     0);
+    posix_spawn_file_actions_destroy(&quiet);
+    posix_spawnattr_destroy(&own_group);
+    struct stat there;
+    uint64_t until = now_ms() + PATIENCE_MS;
+    while (stat(socket, &there) != 0 && now_ms() < until)
+        pause_1_ms();
+    assert_int_equal(stat(socket, &there), 0);
+    return pid;
+}
+
+static void server_kill(pid_t pid, const char *socket)
+{
+    kill(-pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    unlink(socket);
+}
+
+static void test_killed_server(void **state)
+{
+    const softhsm *h = *state;
+    char socket[160], address[200];
+    struct rig rig;
+    make_key(h);
+    snprintf(socket, sizeof(socket), "%s/server", h->dir);
+    snprintf(address, sizeof(address), "unix:path=%s", socket);
+    setenv("P11_KIT_SERVER_ADDRESS", address, 1);
+    signal(SIGPIPE, SIG_DFL);
+    pid_t server = server_start(socket);
+    kfe_config *config =
+        softhsm_config("pkcs11:token=kfe%20test?module-path=" KFE_TEST_P11_KIT_CLIENT, NULL);
+    rig_open(&rig, config);
+    server_kill(server, socket);
+    assert_int_equal(derive(&rig), KFE_E_PROVIDER); /* and the process is alive */
+    uint64_t until = now_ms() + 1000;
+    while (now_ms() < until) {
+        assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+        pause_1_ms();
+    }
+    server = server_start(socket);
+    uint64_t start = now_ms();
+    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_true(now_ms() - start < RECOVERY_MS);
+    rig_wipe(&rig);
+    kfe_config_free(config);
+    server_kill(server, socket);
+}
+
+#else
+static void test_killed_server(void **state)
+{
+    (void)state;
+    skip(); /* p11-kit's tool or client module is not installed */
+}
+#endif
+
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TOKEN_TEST(test_started_again_by_others),
+        TOKEN_TEST(test_started_again_without_marks),
+        TOKEN_TEST(test_nobody_waits_for_a_dead_token),
+        TOKEN_TEST(test_outage_of_some_length),
+        TOKEN_TEST(test_bad_data_is_no_outage),
+        TOKEN_TEST(test_two_providers),
+        TOKEN_TEST(test_the_application_s_module),
+        TOKEN_TEST(test_killed_server),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

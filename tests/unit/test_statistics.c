@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Do the statistics count what was done, and come when they are asked for? */
+#include "tests/unit/rig.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cjson/cJSON.h>
+
+static cJSON *statistics(kfe_engine *engine)
+{
+    char *text = NULL;
+    assert_int_equal(kfe_engine_statistics(engine, &text), KFE_OK);
+    assert_null(strchr(text, '\n'));
+    cJSON *json = cJSON_Parse(text);
+    assert_non_null(json);
+    free(text);
+    return json;
+}
+
+/* By a path like "seal.refused.KFE_E_AUTH"; 0 where nothing stands. */
+static uint64_t number(const cJSON *json, const char *path)
+{
+    char name[64];
+    while (json != NULL && *path != '\0') {
+        size_t len = strcspn(path, ".");
+        snprintf(name, sizeof(name), "%.*s", (int)len, path);
+        json = cJSON_GetObjectItemCaseSensitive(json, name);
+        path += len + (path[len] == '.');
+    }
+    return json == NULL ? 0 : (uint64_t)cJSON_GetNumberValue(json);
+}
+
+static void expect(const cJSON *json, const char *path, uint64_t want)
+{
+    if (number(json, path) != want)
+        fail_msg("%s is %llu, not %llu", path, (unsigned long long)number(json, path),
+                 (unsigned long long)want);
+}
+
+static const cJSON *sealing(const cJSON *json, int index)
+{
+    return cJSON_GetArrayItem(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "keys"), "sealing"),
+                              index);
+}
+
+static void calls_are_counted_by_what_came_of_them(void **state)
+{
+    (void)state;
+    kfe_config *config = rig_config();
+    kfe_engine *engine = kit_engine(config);
+    static const kfe_key_ref unknown = {"nobody", 1};
+    kit_record sealed, refused;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(rig_seal(engine, NULL, &sealed), KFE_OK);
+        assert_int_equal(rig_open(engine, &sealed), KFE_OK);
+        if (i < 4)
+            kit_free(&sealed);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(rig_seal(engine, &unknown, &refused), KFE_E_KEY_UNKNOWN);
+        kit_free(&refused);
+    }
+    kit_record forged = rig_forge_salt(&sealed, 1);
+    assert_int_equal(rig_open(engine, &forged), KFE_E_AUTH);
+    cJSON *json = statistics(engine);
+    expect(json, "seal.calls", 8);
+    expect(json, "seal.records", 5);
+    expect(json, "seal.fields", 15);
+    expect(json, "seal.refused.KFE_E_KEY_UNKNOWN", 3);
+    expect(json, "seal.waits", 1);
+    expect(json, "open.calls", 6);
+    expect(json, "open.records", 5);
+    expect(json, "open.fields", 15);
+    expect(json, "open.refused.KFE_E_AUTH", 1);
+    expect(json, "open.waits", 2);
+    assert_true(number(json, "seal.bytes") > 0);
+    assert_int_equal(number(json, "seal.bytes"), number(json, "open.bytes"));
+    expect(json, "provider.get_current_key.calls", 1);
+    expect(json, "provider.get_key.calls", 2); /* orders@1 and nobody@1 */
+    expect(json, "provider.session.calls", 3);
+    expect(json, "provider.session.failures", 0);
+    expect(json, "provider.token.calls.mac", kfe_example_counted().derive);
+    expect(json, "keys.loaded", 2);
+    expect(json, "keys.missing", 1);
+    expect(json, "keys.opening", 2);
+    expect(json, "keys.opening_proven", 1);
+    cJSON_Delete(json);
+    kit_free(&forged);
+    kit_free(&sealed);
+    kfe_engine_free(engine);
+    kfe_config_free(config);
+}
+
+static void what_is_left_of_a_session_shrinks(void **state)
+{
+    (void)state;
+    kfe_config *config = rig_config();
+    kfe_engine *engine = kit_engine(config);
+    kit_record sealed;
+    assert_int_equal(rig_seal(engine, NULL, &sealed), KFE_OK);
+    kit_free(&sealed);
+    rig_pass(1000);
+    cJSON *json = statistics(engine);
+    const cJSON *session = sealing(json, 0);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(session, "key")), "orders");
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(session, "kind")), "derived");
+    expect(session, "version", 1);
+    expect(session, "age_ms", 1000);
+    expect(session, "age_ms_left", 24 * 3600 * 1000 - 1000);
+    expect(session, "fields_left", (UINT64_C(1) << 32) - 3);
+    assert_in_range(number(session, "bytes_left"), (UINT64_C(1) << 40) - 1000,
+                    (UINT64_C(1) << 40) - 48);
+    expect(session, "trusted_ms_left", 299000);
+    cJSON_Delete(json);
+    kfe_engine_free(engine);
+    kfe_config_free(config);
+}
+
+/* The provider failed: it says so, and how long it took. */
+static void failures_and_latencies_of_the_provider(void **state)
+{
+    (void)state;
+    kfe_config *config = rig_config();
+    kfe_engine *engine = kit_engine(config);
+    kfe_example_delay(3);
+    kfe_example_fail(KFE_E_PROVIDER, 1);
+    kit_record sealed;
+    assert_int_equal(rig_seal(engine, NULL, &sealed), KFE_E_PROVIDER);
+    kit_free(&sealed);
+    cJSON *json = statistics(engine);
+    expect(json, "provider.get_current_key.calls", 1);
+    expect(json, "provider.get_current_key.failures", 1);
+    expect(json, "seal.refused.KFE_E_PROVIDER", 1);
+    assert_true(number(json, "provider.get_current_key.latency_us.max") >= 3000);
+    assert_true(number(json, "provider.get_current_key.latency_us.p50") >= 2048);
+    assert_true(number(json, "provider.get_current_key.latency_us.p99") <=
+                number(json, "provider.get_current_key.latency_us.max"));
+    cJSON_Delete(json);
+    kfe_engine_free(engine);
+    kfe_config_free(config);
+}
+
+static void shares_of_a_histogram(void **state)
+{
+    (void)state;
+    uint64_t latency[KFE_LATENCY_BUCKETS] = {0};
+    assert_int_equal(kfe_latency_below(latency, 0.5), 0);
+    latency[3] = 98;
+    latency[10] = 2;
+    assert_int_equal(kfe_latency_below(latency, 0.5), 8);
+    assert_int_equal(kfe_latency_below(latency, 0.98), 8);
+    assert_int_equal(kfe_latency_below(latency, 0.99), 1024);
+    for (unsigned i = 1; i < KFE_REFUSALS; i++)
+        if (kfe_error_name(kfe_refusal_error(i))[0] == 'K')
+            assert_int_equal(kfe_refusal_place(kfe_refusal_error(i)), i);
+    assert_int_equal(kfe_refusal_place(KFE_E_IO), 28);
+    assert_int_equal(kfe_refusal_place(KFE_OK), 0);
+    assert_int_equal(kfe_refusal_place((kfe_error)999), 0);
+}
+
+static void note_report(void *arg, const char *json, size_t len)
+{
+    if (len == strlen(json) && json[0] == '{')
+        atomic_fetch_add((_Atomic unsigned *)arg, 1);
+}
+
+static void await_reports(_Atomic unsigned *reports, unsigned n)
+{
+    const time_t end = time(NULL) + 60;
+    while (atomic_load(reports) < n && time(NULL) < end)
+        sched_yield();
+    assert_true(atomic_load(reports) >= n);
+}
+
+static void reports_come_at_an_interval(void **state)
+{
+    (void)state;
+    _Atomic unsigned reports = 0, more = 0;
+    kfe_config *config = rig_config();
+    kfe_engine *engine = kit_engine(config);
+    assert_int_equal(kfe_engine_on_statistics(engine, note_report, &reports), KFE_OK);
+    assert_null(atomic_load(&engine->state)->reporter); /* the interval is 0 */
+    kfe_engine_free(engine);
+    kit_set(config, "encryption.statistics.interval.ms", "5");
+    engine = kit_engine(config);
+    assert_int_equal(kfe_engine_on_statistics(engine, note_report, &reports), KFE_OK);
+    await_reports(&reports, 3);
+    assert_int_equal(kfe_engine_on_statistics(engine, note_report, &more), KFE_OK);
+    unsigned last = atomic_load(&reports);
+    await_reports(&more, 3);
+    assert_int_equal(atomic_load(&reports), last);
+    assert_int_equal(kfe_engine_on_statistics(engine, NULL, NULL), KFE_OK);
+    last = atomic_load(&more);
+    assert_int_equal(kfe_engine_on_statistics(engine, note_report, &reports), KFE_OK);
+    kfe_engine_free(engine); /* with a reporter at work */
+    assert_int_equal(atomic_load(&more), last);
+    kfe_config_free(config);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(calls_are_counted_by_what_came_of_them),
+        TEST(what_is_left_of_a_session_shrinks),
+        TEST(failures_and_latencies_of_the_provider),
+        TEST(shares_of_a_histogram),
+        TEST(reports_come_at_an_interval),
+    };
+    return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);
+}

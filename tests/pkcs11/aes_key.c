@@ -72,11 +72,11 @@ kfe_key_ability aes_ability(kfe_key *key)
     return can;
 }
 
-kfe_key_provider *aes_open(const softhsm *h, const char *session)
+kfe_key_provider *aes_open(const test_token *h, const char *session)
 {
     assert_int_equal(kfe_config_set(h->config, "encryption.keyprovider.pkcs11.session", session),
                      KFE_OK);
-    return softhsm_open(h);
+    return test_token_open(h);
 }
 
 /* Opens when there is a tag to check, which is not written then. */

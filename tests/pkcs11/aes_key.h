@@ -5,7 +5,7 @@
 /* AES keys in the test's token, whose bytes the test knows, and what OpenSSL makes of the same
  * key. */
 
-#include "tests/pkcs11/softhsm.h"
+#include "tests/pkcs11/test_token.h"
 
 /* Usages of a key. */
 enum { AES_ENCRYPT = 1, AES_DECRYPT = 2, AES_WRAP = 4, AES_UNWRAP = 8 };
@@ -23,7 +23,7 @@ kfe_key *aes_get(kfe_key_provider *provider, const char *name, uint32_t version)
 kfe_key_ability aes_ability(kfe_key *key);
 
 /* The provider of h->config with encryption.keyprovider.pkcs11.session set. */
-kfe_key_provider *aes_open(const softhsm *h, const char *session);
+kfe_key_provider *aes_open(const test_token *h, const char *session);
 
 /* AES-GCM by OpenSSL under aes_master's first `key_len` bytes. False: forged. */
 bool aes_gcm_open(size_t key_len, kfe_bytes iv, kfe_bytes aad, kfe_bytes sealed, const uint8_t *tag,

@@ -70,7 +70,7 @@ static double rate(int sessions)
     return fields / took;
 }
 
-static void table(const softhsm *h, bool seals)
+static void table(const test_token *h, bool seals)
 {
     static const int sessions[] = {1, 2, 4, 8};
     static const unsigned delays[] = {0, 1000, 5000};
@@ -94,7 +94,7 @@ static void table(const softhsm *h, bool seals)
 int main(void)
 {
     void *state;
-    if (softhsm_setup(&state) != 0)
+    if (test_token_setup(&state) != 0)
         return 1;
     aes_import("field", 1, 32, AES_CRYPT);
     kfe_key_provider *provider = aes_open(state, "direct");
@@ -105,5 +105,5 @@ int main(void)
     table(state, false);
     key->ops->release(key);
     provider->ops->free(provider);
-    return softhsm_teardown(&state);
+    return test_token_teardown(&state);
 }

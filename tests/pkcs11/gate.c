@@ -14,7 +14,7 @@ static void stop_here(void *arg)
     pthread_mutex_unlock(&gate->lock);
 }
 
-void gate_shut(struct gate *gate, const softhsm *h, const char *function)
+void gate_shut(struct gate *gate, const test_token *h, const char *function)
 {
     *gate = (struct gate){.h = h, .function = function};
     pthread_mutex_init(&gate->lock, NULL);

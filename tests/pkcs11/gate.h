@@ -6,10 +6,10 @@
 
 #include <pthread.h>
 
-#include "tests/pkcs11/softhsm.h"
+#include "tests/pkcs11/test_token.h"
 
 struct gate {
-    const softhsm *h;
+    const test_token *h;
     const char *function;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -17,7 +17,7 @@ struct gate {
     unsigned inside;
 };
 
-void gate_shut(struct gate *gate, const softhsm *h, const char *function);
+void gate_shut(struct gate *gate, const test_token *h, const char *function);
 unsigned gate_inside(struct gate *gate); /* calls that hang */
 void gate_open(struct gate *gate);       /* lets them go, and waits until they are through */
 

@@ -3,7 +3,7 @@
 #define KFE_TESTS_PKCS11_SHIM_H
 
 /* A PKCS#11 module over the one that KFE_SHIM_MODULE names: counts calls and makes chosen ones
- * fail. Tests reach it by dlopen() of the same file (softhsm.h does). */
+ * fail. Tests reach it by dlopen() of the same file (test_token.h does). */
 
 #include <stdbool.h>
 

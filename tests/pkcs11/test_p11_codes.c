@@ -9,7 +9,7 @@ static const uint8_t aad_bytes[] = "codes", secret[32] = {1, 2, 3};
 static const kfe_bytes aad = {aad_bytes, sizeof(aad_bytes)};
 
 typedef struct {
-    const softhsm *h;
+    const test_token *h;
     kfe_key_provider *provider;
     kfe_key *key;
     uint8_t wrapped[KFE_KEY_WRAPPED_MAX];
@@ -19,7 +19,7 @@ typedef struct {
 static scene scene_new(void **state, unsigned usages)
 {
     aes_import("kek", 1, 32, usages);
-    scene s = {.h = *state, .provider = softhsm_open(*state)};
+    scene s = {.h = *state, .provider = test_token_open(*state)};
     s.key = aes_get(s.provider, "kek", 1);
     assert_int_equal(s.key->ops->wrap(s.key, aad, secret, s.wrapped, &s.len), KFE_OK);
     return s;
@@ -128,17 +128,17 @@ static void test_already(void **state)
         CK_RV rv;
     } rows[] = {{"C_Login", CKR_USER_ALREADY_LOGGED_IN},
                 {"C_Initialize", CKR_CRYPTOKI_ALREADY_INITIALIZED}};
-    const softhsm *h = *state;
+    const test_token *h = *state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         h->shim->reset();
         h->shim->inject(rows[i].function, SHIM_AFTER, rows[i].rv, 0, 1);
-        kfe_key_provider *p = softhsm_open(h);
+        kfe_key_provider *p = test_token_open(h);
         assert_int_equal(h->shim->calls(rows[i].function), 1);
         p->ops->free(p);
     }
 }
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {

@@ -6,7 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "tests/pkcs11/softhsm.h"
+#include "tests/pkcs11/test_token.h"
 
 enum { THREADS = 8, ROUNDS = 200 };
 
@@ -40,7 +40,7 @@ static void test_equals_hmac(void **state)
     for (size_t i = 0; i < sizeof(in); i++)
         in[i] = (uint8_t)(i * 7);
     import("orders", 258);
-    kfe_key_provider *p = softhsm_open(*state);
+    kfe_key_provider *p = test_token_open(*state);
     kfe_key *key = get(p, "orders", 258);
     assert_int_equal(key->version, 258);
     assert_int_equal(key->state, KFE_KEY_ACTIVE);
@@ -56,7 +56,7 @@ static void test_equals_hmac(void **state)
 
 static void test_versions_differ(void **state)
 {
-    kfe_key_provider *p = softhsm_open(*state);
+    kfe_key_provider *p = test_token_open(*state);
     uint32_t version;
     uint8_t one[32], two[32], again[32];
     assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
@@ -75,11 +75,11 @@ static void test_versions_differ(void **state)
 
 static void test_calls(void **state)
 {
-    softhsm_only("handles are looked at in another way, without marks");
-    const softhsm *h = *state;
+    test_token_softhsm_only("handles are looked at in another way, without marks");
+    const test_token *h = *state;
     uint8_t out[32];
     import("orders", 1);
-    kfe_key_provider *p = softhsm_open(h);
+    kfe_key_provider *p = test_token_open(h);
     kfe_key *key = get(p, "orders", 1);
     assert_int_equal(key->ops->derive(key, master, 5, out), KFE_OK);
     assert_int_equal(h->shim->calls("C_Login"), 1);
@@ -136,9 +136,9 @@ static void run_threads(kfe_key *key)
 
 static void test_threads(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     import("orders", 1);
-    kfe_key_provider *p = softhsm_open(h);
+    kfe_key_provider *p = test_token_open(h);
     kfe_key *key = get(p, "orders", 1);
     run_threads(key);
     assert_int_equal(h->shim->calls("C_Login"), 1);
@@ -151,9 +151,9 @@ static void test_threads(void **state)
 /* A token that is out of sessions: threads share what there is. */
 static void test_few_sessions(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     import("orders", 1);
-    kfe_key_provider *p = softhsm_open(h);
+    kfe_key_provider *p = test_token_open(h);
     kfe_key *key = get(p, "orders", 1);
     h->shim->inject("C_OpenSession", SHIM_INSTEAD, CKR_SESSION_COUNT, 0, 1000);
     run_threads(key);
@@ -163,10 +163,10 @@ static void test_few_sessions(void **state)
 
 static void test_two_providers(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     uint8_t one[32], two[32];
     import("orders", 1);
-    kfe_key_provider *p = softhsm_open(h), *q = softhsm_open(h);
+    kfe_key_provider *p = test_token_open(h), *q = test_token_open(h);
     kfe_key *k = get(p, "orders", 1), *l = get(q, "orders", 1);
     assert_int_equal(h->shim->calls("C_Initialize"), 1);
     assert_int_equal(h->shim->calls("C_Login"), 1);
@@ -184,12 +184,12 @@ static void test_two_providers(void **state)
 /* The application had initialised the module: it is not ours to finalise. */
 static void test_shared_module(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     raw_token raw;
     CK_SESSION_INFO info;
     import("orders", 1);
     raw_open(&raw);
-    kfe_key_provider *p = softhsm_open(h);
+    kfe_key_provider *p = test_token_open(h);
     kfe_key *key = get(p, "orders", 1);
     key->ops->release(key);
     p->ops->free(p);
@@ -199,7 +199,7 @@ static void test_shared_module(void **state)
     raw_close(&raw);
 }
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {

@@ -16,7 +16,7 @@ enum { FIELDS = 40, LEN_MAX = 20000 };
 static const uint8_t aad[] = "P of a record and D of a field";
 
 typedef struct {
-    const softhsm *h;
+    const test_token *h;
     kfe_key_provider *provider;
     kfe_key *key;
     size_t key_len;
@@ -181,7 +181,7 @@ static void test_in_place(void **state)
 /* One copy for all who hold the key; none where the token makes none. */
 static void test_session_copy(void **state)
 {
-    softhsm_only("session objects are not found by attributes");
+    test_token_softhsm_only("session objects are not found by attributes");
     static const size_t len = 64;
     scene s = scene_new(state, 32);
     assert_int_equal(s.key->ops->iv_size(s.key, &s.iv_size), KFE_OK);
@@ -196,7 +196,7 @@ static void test_session_copy(void **state)
     seal(&s, b);
     check(&s, b);
     scene_free(&s);
-    s.provider = softhsm_open(*state);
+    s.provider = test_token_open(*state);
     s.key = aes_get(s.provider, "field", 1);
     s.h->shim->reset();
     s.h->shim->inject("C_CopyObject", SHIM_INSTEAD, CKR_FUNCTION_NOT_SUPPORTED, 0, 1000);
@@ -212,7 +212,7 @@ static void test_session_copy(void **state)
 /* A copy must not outlive a key that was destroyed. */
 static void test_destroyed(void **state)
 {
-    softhsm_only("session objects are not found by attributes");
+    test_token_softhsm_only("session objects are not found by attributes");
     static const size_t len = 64;
     scene s = scene_new(state, 32);
     assert_int_equal(s.key->ops->iv_size(s.key, &s.iv_size), KFE_OK);
@@ -323,7 +323,7 @@ static void test_threads(void **state)
 
 /* ---- Records ------------------------------------------------------------------------------ */
 
-static void try_records(const softhsm *h, const char *scope)
+static void try_records(const test_token *h, const char *scope)
 {
     assert_int_equal(kfe_config_set(h->config, "encryption.scope", scope), KFE_OK);
     kfe_engine *engine = NULL;
@@ -357,7 +357,7 @@ static void try_records(const softhsm *h, const char *scope)
 static void test_records(void **state)
 {
     static const shim_iv styles[] = {SHIM_IV_HOST, SHIM_IV_WRITTEN_BACK, SHIM_IV_APPENDED};
-    const softhsm *h = *state;
+    const test_token *h = *state;
     aes_import("orders", 1, 32, AES_CRYPT);
     assert_int_equal(kfe_config_set(h->config, "encryption.keymanager.class", "topic"), KFE_OK);
     assert_int_equal(kfe_config_set(h->config, "encryption.keymanager.default.key", "orders"),
@@ -373,9 +373,9 @@ static void test_records(void **state)
 
 static void refuses(void **state, const char *name, const char *value)
 {
-    int made = softhsm_setup(state);
+    int made = test_token_setup(state);
     assert_int_equal(made, 0);
-    const softhsm *h = *state;
+    const test_token *h = *state;
     kfe_engine *engine = NULL;
     assert_int_equal(kfe_config_set(h->config, "encryption.keyprovider.pkcs11.session", "direct"),
                      KFE_OK);
@@ -385,7 +385,7 @@ static void refuses(void **state, const char *name, const char *value)
             kfe_config_set(h->config, "encryption.keymanager.deterministic.key", "k@1"), KFE_OK);
     assert_int_equal(kfe_engine_new(&engine, h->config), KFE_E_CONFIG);
     assert_non_null(strstr(kfe_error_detail(), name));
-    softhsm_teardown(state);
+    test_token_teardown(state);
 }
 
 static void test_refused_at_configuration(void **unused)
@@ -397,7 +397,7 @@ static void test_refused_at_configuration(void **unused)
     refuses(&state, "encryption.algorithms", "C20P1305,A256GCM");
 }
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {

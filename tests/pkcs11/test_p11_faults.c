@@ -8,7 +8,7 @@
 
 #include <openssl/err.h>
 
-#include "tests/pkcs11/softhsm.h"
+#include "tests/pkcs11/test_token.h"
 
 static const uint8_t in[5] = {1, 2, 3, 4, 5};
 
@@ -19,10 +19,10 @@ struct rig {
     uint8_t good[32];
 };
 
-static void rig_init(struct rig *rig, const softhsm *h)
+static void rig_init(struct rig *rig, const test_token *h)
 {
     const kfe_key_ref ref = {"k", 1};
-    rig->p = softhsm_open(h);
+    rig->p = test_token_open(h);
     assert_int_equal(rig->p->ops->create(rig->p, "k"), KFE_OK);
     assert_int_equal(rig->p->ops->get_key(rig->p, &ref, &rig->key), KFE_OK);
     assert_int_equal(rig->key->ops->derive(rig->key, in, sizeof(in), rig->good), KFE_OK);
@@ -58,7 +58,7 @@ static kfe_error derive_again(struct rig *rig)
 
 static void test_codes(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     static const struct {
         const char *function;
         CK_RV rv;
@@ -109,8 +109,8 @@ static void test_codes(void **state)
 /* A code that may mean a dead token: nothing is asked of it again when the probe fails too. */
 static void test_dead_token(void **state)
 {
-    softhsm_only("handles are looked at in another way, without marks");
-    const softhsm *h = *state;
+    test_token_softhsm_only("handles are looked at in another way, without marks");
+    const test_token *h = *state;
     struct rig rig;
     rig_init(&rig, h);
     h->shim->inject("C_Sign", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1);
@@ -126,7 +126,7 @@ static void test_dead_token(void **state)
 
 static void test_all_sessions_closed(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     raw_token raw;
     rig_init(&rig, h);
@@ -143,7 +143,7 @@ static void test_all_sessions_closed(void **state)
 
 static void test_logged_out(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     const kfe_key_ref ref = {"k", 1};
     struct rig rig;
     raw_token raw;
@@ -170,7 +170,7 @@ static void test_logged_out(void **state)
 
 static void test_finalised_by_others(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     raw_token raw;
     rig_init(&rig, h);
@@ -204,7 +204,7 @@ static int destroy_by_kfe(void *arg)
 
 static void test_destroyed_elsewhere(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     rig_init(&rig, h);
     assert_int_equal(in_child(destroy_raw, NULL), 0);
@@ -214,8 +214,8 @@ static void test_destroyed_elsewhere(void **state)
 
 static void test_destroyed_elsewhere_by_kfe(void **state)
 {
-    softhsm_only("it keeps no data objects, which states stand in");
-    const softhsm *h = *state;
+    test_token_softhsm_only("it keeps no data objects, which states stand in");
+    const test_token *h = *state;
     struct rig rig;
     rig_init(&rig, h);
     assert_int_equal(in_child(destroy_by_kfe, h->config), 0);
@@ -236,9 +236,9 @@ static kfe_error current_again(kfe_key_provider *p, kfe_key **key)
 /* "Not found" is not believed when the token does not answer. */
 static void test_not_found_is_checked(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     kfe_key *key = NULL;
-    kfe_key_provider *p = softhsm_open(h);
+    kfe_key_provider *p = test_token_open(h);
     h->shim->inject("C_GetTokenInfo", SHIM_INSTEAD, CKR_GENERAL_ERROR, 0, 1000);
     assert_int_equal(p->ops->get_current_key(p, "k", &key), KFE_E_PROVIDER);
     h->shim->reset();
@@ -257,7 +257,7 @@ static void test_not_found_is_checked(void **state)
 /* What was written may not be written again: a second key of that version would be ambiguous. */
 static void test_writes_are_not_repeated(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     uint32_t version = 0;
     struct rig rig;
     rig_init(&rig, h);
@@ -281,7 +281,7 @@ static void test_writes_are_not_repeated(void **state)
 /* A module whose server died writes to a closed socket. */
 static void test_sigpipe(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     sigset_t waiting, mask;
     rig_init(&rig, h);
@@ -306,13 +306,13 @@ static void test_openssl_queue(void **state)
     rig_wipe(&rig);
     assert_int_equal(ERR_peek_error(), 0);
     ERR_raise(ERR_LIB_USER, 77); /* the application's own entry stays */
-    kfe_key_provider *p = softhsm_open(*state);
+    kfe_key_provider *p = test_token_open(*state);
     p->ops->free(p);
     assert_int_equal(ERR_GET_REASON(ERR_get_error()), 77);
     assert_int_equal(ERR_get_error(), 0);
 }
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {

@@ -7,22 +7,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/pkcs11/softhsm.h"
+#include "tests/pkcs11/test_token.h"
 
 static const kfe_key_ref ref = {"k", 1};
 
 struct family {
-    const softhsm *h;
+    const test_token *h;
     kfe_key_provider *p;
     kfe_key *key;
     uint8_t good[32];
     int child; /* its exit status */
 };
 
-static void family_init(struct family *family, const softhsm *h)
+static void family_init(struct family *family, const test_token *h)
 {
     family->h = h;
-    family->p = softhsm_open(h);
+    family->p = test_token_open(h);
     assert_int_equal(family->p->ops->create(family->p, "k"), KFE_OK);
     assert_int_equal(family->p->ops->get_key(family->p, &ref, &family->key), KFE_OK);
     assert_int_equal(family->key->ops->derive(family->key, NULL, 0, family->good), KFE_OK);
@@ -135,7 +135,7 @@ static int touch_locks(void *arg)
 {
     struct family *family = arg;
     kfe_key_provider *p = NULL;
-    kfe_config *config = softhsm_config("pkcs11:token=t?module-path=" KFE_TEST_SHIM, NULL);
+    kfe_config *config = test_token_config("pkcs11:token=t?module-path=" KFE_TEST_SHIM, NULL);
     uint8_t out[32] = {0};
     /* Fails inside the module or in finding the token; what counts is that it returns. */
     family->h->shim->inject("C_Initialize", SHIM_INSTEAD, CKR_GENERAL_ERROR, 0, 1000);
@@ -188,7 +188,7 @@ static void test_fork_under_the_lock(void **state)
 
 static int refused_again(void *arg)
 {
-    const softhsm *h = arg;
+    const test_token *h = arg;
     unsigned long logins = h->shim->calls("C_Login");
     kfe_key_provider *p;
     if (kfe_pkcs11.open(&p, h->config) != KFE_E_CREDENTIALS)
@@ -199,7 +199,7 @@ static int refused_again(void *arg)
 /* Children of one parent must not use up the tries one by one. */
 static void test_child_knows_refused_pin(void **state)
 {
-    softhsm *h = *state;
+    test_token *h = *state;
     kfe_key_provider *p;
     setenv("KFE_TEST_PIN", "wrong-before-fork", 1);
     assert_int_equal(kfe_pkcs11.open(&p, h->config), KFE_E_CREDENTIALS);
@@ -210,7 +210,7 @@ static void test_child_knows_refused_pin(void **state)
 /* The application initialised the module: in a child it is not ours to finalise either. */
 static int leave_it_up(void *arg)
 {
-    const softhsm *h = arg;
+    const test_token *h = arg;
     kfe_key_provider *p;
     if (kfe_pkcs11.open(&p, h->config))
         return 1;
@@ -220,19 +220,19 @@ static int leave_it_up(void *arg)
 
 static void test_shared_module(void **state)
 {
-    softhsm *h = *state;
+    test_token *h = *state;
     raw_token raw;
     raw_open(&raw);
-    kfe_key_provider *p = softhsm_open(h);
+    kfe_key_provider *p = test_token_open(h);
     assert_int_equal(in_child(leave_it_up, h), 0);
     p->ops->free(p);
     raw_close(&raw);
 }
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 #define RESET_TEST(f)                                                                              \
     {                                                                                              \
-#f ", reset_on_fork", f, softhsm_setup_reset_on_fork, softhsm_teardown, NULL               \
+#f ", reset_on_fork", f, test_token_setup_reset_on_fork, test_token_teardown, NULL         \
     }
 
 int main(void)

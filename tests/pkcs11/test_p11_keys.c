@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/pkcs11/softhsm.h"
+#include "tests/pkcs11/test_token.h"
 
 static const uint8_t secret[64] = {1, 2, 3};
 
@@ -68,7 +68,7 @@ static void assert_list(kfe_key_provider *p, const char *expected)
 
 static void test_create(void **state)
 {
-    kfe_key_provider *p = softhsm_open(*state);
+    kfe_key_provider *p = test_token_open(*state);
     kfe_key_state is;
     assert_list(p, "");
     assert_int_equal(look(p, "orders", 0, NULL, NULL), KFE_E_KEY_UNKNOWN);
@@ -87,7 +87,7 @@ static void test_create(void **state)
 
 static void test_created_key_is_strict(void **state)
 {
-    kfe_key_provider *p = softhsm_open(*state);
+    kfe_key_provider *p = test_token_open(*state);
     assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
     raw_token raw;
     raw_open(&raw);
@@ -134,8 +134,8 @@ static void test_created_key_is_strict(void **state)
 
 static void test_rotate(void **state)
 {
-    softhsm_only("two keys cannot have one id, whatever their names");
-    kfe_key_provider *p = softhsm_open(*state);
+    test_token_softhsm_only("two keys cannot have one id, whatever their names");
+    kfe_key_provider *p = test_token_open(*state);
     uint32_t version = 77;
     assert_int_equal(p->ops->rotate(p, "orders", &version), KFE_E_KEY_UNKNOWN);
     assert_int_equal(version, 77);
@@ -154,8 +154,8 @@ static void test_rotate(void **state)
 
 static void test_retire(void **state)
 {
-    softhsm_only("it keeps no data objects, which states stand in");
-    kfe_key_provider *p = softhsm_open(*state);
+    test_token_softhsm_only("it keeps no data objects, which states stand in");
+    kfe_key_provider *p = test_token_open(*state);
     kfe_key_state is;
     uint32_t version;
     assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
@@ -183,8 +183,8 @@ static void test_retire(void **state)
 
 static void test_destroy(void **state)
 {
-    softhsm_only("it keeps no data objects, which states stand in");
-    kfe_key_provider *p = softhsm_open(*state);
+    test_token_softhsm_only("it keeps no data objects, which states stand in");
+    kfe_key_provider *p = test_token_open(*state);
     uint32_t version;
     assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
     assert_int_equal(set_state(p, "orders", 1, KFE_KEY_DECRYPT_ONLY), KFE_OK);
@@ -207,9 +207,9 @@ static void test_destroy(void **state)
 
 static void test_destroy_cut_off(void **state)
 {
-    softhsm_only("it keeps no data objects, which states stand in");
-    const softhsm *h = *state;
-    kfe_key_provider *p = softhsm_open(h);
+    test_token_softhsm_only("it keeps no data objects, which states stand in");
+    const test_token *h = *state;
+    kfe_key_provider *p = test_token_open(h);
     assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
     h->shim->inject("C_DestroyObject", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1);
     assert_int_equal(set_state(p, "orders", 1, KFE_KEY_DESTROYED), KFE_E_PROVIDER);
@@ -231,11 +231,11 @@ static void test_destroy_cut_off(void **state)
 
 static void test_damaged_marker(void **state)
 {
-    softhsm_only("it keeps no data objects, which states stand in");
+    test_token_softhsm_only("it keeps no data objects, which states stand in");
     static const char *const damaged[] = {"destroyed",     "destroyed 0",    "destroyed 01",
                                           "destroyed 1\n", "Destroyed 1",    "destroyed 4294967296",
                                           "destroyed  1",  "decrypt-only+1", " 1"};
-    kfe_key_provider *p = softhsm_open(*state);
+    kfe_key_provider *p = test_token_open(*state);
     assert_int_equal(p->ops->create(p, "other"), KFE_OK);
     for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
         char name[16];
@@ -255,8 +255,8 @@ static void test_damaged_marker(void **state)
 
 static void test_two_hits(void **state)
 {
-    softhsm_only("two keys cannot have one id, whatever their names");
-    kfe_key_provider *p = softhsm_open(*state);
+    test_token_softhsm_only("two keys cannot have one id, whatever their names");
+    kfe_key_provider *p = test_token_open(*state);
     raw_token raw;
     raw_key key = raw_key_good("orders", 3, secret);
     raw_open(&raw);
@@ -291,7 +291,7 @@ static void test_weak_keys(void **state)
     weak[5].sign = CK_FALSE;
     static const char *const why[] = {"not sensitive", "extractable", "neither",
                                       "32 bytes",      "32 bytes",    "CKA_SIGN"};
-    kfe_key_provider *p = softhsm_open(*state);
+    kfe_key_provider *p = test_token_open(*state);
     raw_token raw;
     raw_open(&raw);
     raw_import(&raw, &good);
@@ -309,8 +309,8 @@ static void test_weak_keys(void **state)
 /* Whoever can open a public session can add public objects: they must change nothing. */
 static void test_foreign_objects(void **state)
 {
-    softhsm_only("two keys cannot have one id, whatever their names");
-    kfe_key_provider *p = softhsm_open(*state);
+    test_token_softhsm_only("two keys cannot have one id, whatever their names");
+    kfe_key_provider *p = test_token_open(*state);
     raw_token raw;
     assert_int_equal(p->ops->create(p, "k"), KFE_OK);
     raw_open(&raw);
@@ -338,7 +338,7 @@ static void test_foreign_objects(void **state)
 
 static void test_names(void **state)
 {
-    kfe_key_provider *p = softhsm_open(*state);
+    kfe_key_provider *p = test_token_open(*state);
     char longest[256], longer[257];
     memset(longest, 'n', 255);
     longest[255] = '\0';
@@ -364,9 +364,9 @@ static void test_names(void **state)
 /* Another operator makes the same version at the same moment. */
 static void test_created_twice_at_once(void **state)
 {
-    softhsm_only("two keys cannot have one id, whatever their names");
-    const softhsm *h = *state;
-    kfe_key_provider *p = softhsm_open(h);
+    test_token_softhsm_only("two keys cannot have one id, whatever their names");
+    const test_token *h = *state;
+    kfe_key_provider *p = test_token_open(h);
     h->shim->inject("C_GenerateKey", SHIM_TWICE, CKR_OK, 0, 1);
     assert_int_equal(p->ops->create(p, "k"), KFE_E_KEY_DENIED);
     assert_detail("ambiguous");
@@ -376,7 +376,7 @@ static void test_created_twice_at_once(void **state)
 
 static void test_versions_run_out(void **state)
 {
-    kfe_key_provider *p = softhsm_open(*state);
+    kfe_key_provider *p = test_token_open(*state);
     raw_token raw;
     raw_key key = raw_key_good("k", 4294967295u, secret);
     raw_open(&raw);
@@ -398,7 +398,7 @@ static kfe_error stop(void *arg, const kfe_key_info *key)
 
 static void test_list_stops(void **state)
 {
-    kfe_key_provider *p = softhsm_open(*state);
+    kfe_key_provider *p = test_token_open(*state);
     int seen = 0;
     assert_int_equal(p->ops->create(p, "a"), KFE_OK);
     assert_int_equal(p->ops->create(p, "b"), KFE_OK);
@@ -407,7 +407,7 @@ static void test_list_stops(void **state)
     p->ops->free(p);
 }
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {

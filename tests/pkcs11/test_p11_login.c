@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/pkcs11/softhsm.h"
+#include "tests/pkcs11/test_token.h"
 
 static kfe_error try_open(const kfe_config *config)
 {
@@ -30,7 +30,7 @@ static void assert_no_pin(const char *pin)
 
 static void test_wrong_pin_is_tried_once(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     setenv("KFE_TEST_PIN", "wrong-pin-1", 1);
     assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
     assert_no_pin("wrong-pin-1");
@@ -44,7 +44,7 @@ static void test_wrong_pin_is_tried_once(void **state)
     setenv("KFE_TEST_PIN", "wrong-pin-2", 1);
     assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
     assert_int_equal(h->shim->calls("C_Login"), 2);
-    setenv("KFE_TEST_PIN", SOFTHSM_PIN, 1);
+    setenv("KFE_TEST_PIN", TOKEN_PIN, 1);
     assert_int_equal(try_open(h->config), KFE_OK);
     assert_int_equal(h->shim->calls("C_Login"), 3);
     setenv("KFE_TEST_PIN", "wrong-pin-1", 1);
@@ -55,8 +55,8 @@ static void test_wrong_pin_is_tried_once(void **state)
 /* The next test of this process has another token: its serial differs. */
 static void test_other_token_other_latch(void **state)
 {
-    softhsm_only("all databases have one serial number");
-    const softhsm *h = *state;
+    test_token_softhsm_only("all databases have one serial number");
+    const test_token *h = *state;
     setenv("KFE_TEST_PIN", "wrong-pin-1", 1);
     assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
     assert_int_equal(h->shim->calls("C_Login"), 1);
@@ -64,8 +64,8 @@ static void test_other_token_other_latch(void **state)
 
 static void test_lost_login_latches_too(void **state)
 {
-    const softhsm *h = *state;
-    kfe_key_provider *p = softhsm_open(h);
+    const test_token *h = *state;
+    kfe_key_provider *p = test_token_open(h);
     kfe_key *key = NULL;
     setenv("KFE_TEST_PIN", "rotated-away", 1);
     raw_token raw;
@@ -75,7 +75,7 @@ static void test_lost_login_latches_too(void **state)
     for (int i = 0; i < 3; i++)
         assert_int_equal(p->ops->get_current_key(p, "k", &key), KFE_E_CREDENTIALS);
     assert_int_equal(h->shim->calls("C_Login"), 2);
-    setenv("KFE_TEST_PIN", SOFTHSM_PIN, 1);
+    setenv("KFE_TEST_PIN", TOKEN_PIN, 1);
     kfe_error err = KFE_E_CREDENTIALS; /* until the next try, which asks for the PIN again */
     for (int ms = 0; err == KFE_E_CREDENTIALS && ms < 10000; ms++) {
         nanosleep(&(struct timespec){0, 1000000}, NULL);
@@ -88,7 +88,7 @@ static void test_lost_login_latches_too(void **state)
 
 static void *open_many(void *arg)
 {
-    const softhsm *h = arg;
+    const test_token *h = arg;
     for (int i = 0; i < 5; i++) {
         if (try_open(h->config) != KFE_E_CREDENTIALS)
             return arg;
@@ -98,7 +98,7 @@ static void *open_many(void *arg)
 
 static void test_threads_try_once(void **state)
 {
-    softhsm *h = *state;
+    test_token *h = *state;
     pthread_t threads[8];
     setenv("KFE_TEST_PIN", "wrong-in-threads", 1);
     for (size_t i = 0; i < 8; i++)
@@ -113,7 +113,7 @@ static void test_threads_try_once(void **state)
 
 static void test_refusals(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     static const CK_RV codes[] = {CKR_PIN_LOCKED, CKR_PIN_EXPIRED, CKR_PIN_LEN_RANGE,
                                   CKR_PIN_INVALID, CKR_USER_PIN_NOT_INITIALIZED};
     for (size_t i = 0; i < 5; i++) {
@@ -128,7 +128,7 @@ static void test_refusals(void **state)
         assert_int_equal(h->shim->calls("C_Login"), 1);
     }
     /* Trouble of the token says nothing about the PIN. */
-    setenv("KFE_TEST_PIN", SOFTHSM_PIN, 1);
+    setenv("KFE_TEST_PIN", TOKEN_PIN, 1);
     h->shim->inject("C_Login", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1);
     assert_int_equal(try_open(h->config), KFE_E_PROVIDER);
     assert_int_equal(try_open(h->config), KFE_OK);
@@ -138,7 +138,7 @@ static void test_refusals(void **state)
 
 static void test_last_try_is_left(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     h->shim->token_flags(CKF_USER_PIN_FINAL_TRY);
     assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
     h->shim->token_flags(CKF_USER_PIN_LOCKED);
@@ -150,18 +150,18 @@ static void test_last_try_is_left(void **state)
 
 static void test_pin_from_a_file(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     char path[160], source[200];
     snprintf(path, sizeof(path), "%s/pin", h->dir);
     snprintf(source, sizeof(source), "file:%s", path);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fprintf(file, "%s\n", SOFTHSM_PIN);
+    fprintf(file, "%s\n", TOKEN_PIN);
     fclose(file);
-    kfe_config *config = softhsm_config(NULL, source);
+    kfe_config *config = test_token_config(NULL, source);
     assert_int_equal(chmod(path, 0644), 0);
     assert_int_equal(try_open(config), KFE_E_CONFIG);
-    assert_no_pin(SOFTHSM_PIN);
+    assert_no_pin(TOKEN_PIN);
     assert_int_equal(h->shim->calls("C_Login"), 0);
     assert_int_equal(chmod(path, 0600), 0);
     assert_int_equal(try_open(config), KFE_OK);
@@ -178,15 +178,15 @@ static void test_pin_from_a_file(void **state)
 static long give_pin(void *arg, const char *option, uint8_t *out, size_t cap)
 {
     assert_string_equal(option, "encryption.keyprovider.pkcs11.pin");
-    assert_true(cap >= sizeof(SOFTHSM_PIN));
-    memcpy(out, SOFTHSM_PIN, sizeof(SOFTHSM_PIN) - 1);
+    assert_true(cap >= sizeof(TOKEN_PIN));
+    memcpy(out, TOKEN_PIN, sizeof(TOKEN_PIN) - 1);
     ++*(int *)arg;
-    return sizeof(SOFTHSM_PIN) - 1;
+    return sizeof(TOKEN_PIN) - 1;
 }
 
 static void test_pin_from_a_callback(void **state)
 {
-    kfe_config *config = softhsm_config(NULL, "");
+    kfe_config *config = test_token_config(NULL, "");
     int asked = 0;
     (void)state;
     assert_int_equal(try_open(config), KFE_E_CONFIG);
@@ -196,7 +196,7 @@ static void test_pin_from_a_callback(void **state)
     kfe_config_free(config);
 }
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {

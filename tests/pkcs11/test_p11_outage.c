@@ -45,14 +45,14 @@ static void rig_open(struct rig *rig, const kfe_config *config)
     assert_int_equal(rig->key->ops->derive(rig->key, in, sizeof(in), rig->good), KFE_OK);
 }
 
-static void make_key(const softhsm *h)
+static void make_key(const test_token *h)
 {
-    kfe_key_provider *p = softhsm_open(h);
+    kfe_key_provider *p = test_token_open(h);
     assert_int_equal(p->ops->create(p, "k"), KFE_OK);
     p->ops->free(p);
 }
 
-static void rig_init(struct rig *rig, const softhsm *h)
+static void rig_init(struct rig *rig, const test_token *h)
 {
     make_key(h);
     rig_open(rig, h->config);
@@ -118,8 +118,8 @@ static void start_again(raw_token *raw, CK_SESSION_HANDLE sessions[SESSIONS])
 
 static void test_started_again_by_others(void **state)
 {
-    softhsm_only("two keys cannot have one id, whatever their names");
-    const softhsm *h = *state;
+    test_token_softhsm_only("two keys cannot have one id, whatever their names");
+    const test_token *h = *state;
     struct rig rig;
     raw_token raw;
     CK_SESSION_HANDLE sessions[SESSIONS];
@@ -149,7 +149,7 @@ static void test_started_again_by_others(void **state)
 /* A token that takes no objects of a session: every handle is looked up again then. */
 static void test_started_again_without_marks(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     raw_token raw;
     CK_SESSION_HANDLE sessions[SESSIONS];
@@ -170,7 +170,7 @@ static const char *const data_calls[] = {"C_SignInit",       "C_Sign",        "C
                                          "C_GetSessionInfo", "C_OpenSession", "C_GetAttributeValue",
                                          "C_GetTokenInfo",   "C_Login"};
 
-static void token_gone(const softhsm *h, bool gone)
+static void token_gone(const test_token *h, bool gone)
 {
     for (size_t i = 0; i < sizeof(data_calls) / sizeof(data_calls[0]); i++)
         h->shim->inject(data_calls[i], SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, gone ? 1000000 : 0);
@@ -178,7 +178,7 @@ static void token_gone(const softhsm *h, bool gone)
 
 static void test_nobody_waits_for_a_dead_token(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     rig_init(&rig, h);
     token_gone(h, true);
@@ -201,7 +201,7 @@ static void test_nobody_waits_for_a_dead_token(void **state)
 
 static void test_outage_of_some_length(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     rig_init(&rig, h);
     token_gone(h, true);
@@ -230,7 +230,7 @@ static void test_outage_of_some_length(void **state)
 /* Whoever sends forged secrets must not shut the others out, nor wear sessions out. */
 static void test_bad_data_is_no_outage(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     uint8_t aad[3] = {1, 2, 3}, secret[32] = {7}, opened[32], wrapped[KFE_KEY_WRAPPED_MAX];
     size_t len = 0;
@@ -260,7 +260,7 @@ static void test_bad_data_is_no_outage(void **state)
 /* Both use one module: what one starts again the other finds gone, and both come back. */
 static void test_two_providers(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig one, two;
     rig_init(&one, h);
     rig_open(&two, h->config);
@@ -276,13 +276,13 @@ static void test_two_providers(void **state)
     }
     rig_wipe(&one);
     rig_wipe(&two);
-    assert_true(softhsm_is_finalised(h));
+    assert_true(test_token_is_finalised(h));
 }
 
 /* The application started the module: it is not ours to finalise, in an outage either. */
 static void test_the_application_s_module(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     raw_token raw;
     CK_SESSION_INFO info;
@@ -349,7 +349,7 @@ static void server_kill(pid_t pid, const char *socket)
 
 static void test_killed_server(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     char socket[160], address[200];
     struct rig rig;
     make_key(h);
@@ -359,7 +359,7 @@ static void test_killed_server(void **state)
     signal(SIGPIPE, SIG_DFL);
     pid_t server = server_start(socket);
     kfe_config *config =
-        softhsm_config("pkcs11:token=kfe%20test?module-path=" KFE_TEST_P11_KIT_CLIENT, NULL);
+        test_token_config("pkcs11:token=kfe%20test?module-path=" KFE_TEST_P11_KIT_CLIENT, NULL);
     rig_open(&rig, config);
     server_kill(server, socket);
     assert_int_equal(derive(&rig), KFE_E_PROVIDER); /* and the process is alive */
@@ -385,7 +385,7 @@ static void test_killed_server(void **state)
 }
 #endif
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {

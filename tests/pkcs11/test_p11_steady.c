@@ -10,7 +10,7 @@
 
 enum { CALLS_MAX = 4 }; /* of each side */
 
-static unsigned long cryptographic_calls(const softhsm *h)
+static unsigned long cryptographic_calls(const test_token *h)
 {
     static const char *const functions[] = {"C_Sign", "C_Encrypt", "C_Decrypt", "C_WrapKey",
                                             "C_UnwrapKey"};
@@ -21,7 +21,7 @@ static unsigned long cryptographic_calls(const softhsm *h)
 }
 
 /* The keys' names are the sessions' kinds: one made of bytes, one AES key. */
-static void run(const softhsm *h, const char *key, kfe_session_kind kind)
+static void run(const test_token *h, const char *key, kfe_session_kind kind)
 {
     const char *text = getenv("KFE_RECORDS");
     const unsigned long records = text ? strtoul(text, NULL, 10) : 50000;
@@ -84,7 +84,7 @@ static void test_rfc3394(void **state)
     run(*state, "rfc3394", KFE_WRAPPED);
 }
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {

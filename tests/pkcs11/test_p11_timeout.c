@@ -28,7 +28,7 @@ static void pause_1_ms(void)
 /* ---- A provider with a short deadline ---------------------------------------------------- */
 
 struct rig {
-    const softhsm *h;
+    const test_token *h;
     kfe_config *config;
     kfe_key_provider *p;
     kfe_key *key;
@@ -37,7 +37,7 @@ struct rig {
 
 static kfe_config *config_with(const char *timeout_ms, const char *sessions)
 {
-    kfe_config *config = softhsm_config(NULL, NULL);
+    kfe_config *config = test_token_config(NULL, NULL);
     assert_int_equal(kfe_config_set(config, "encryption.keyprovider.pkcs11.timeout.ms", timeout_ms),
                      KFE_OK);
     assert_int_equal(kfe_config_set(config, "encryption.keyprovider.pkcs11.sessions", sessions),
@@ -45,11 +45,11 @@ static kfe_config *config_with(const char *timeout_ms, const char *sessions)
     return config;
 }
 
-static void rig_init(struct rig *rig, const softhsm *h, const char *sessions)
+static void rig_init(struct rig *rig, const test_token *h, const char *sessions)
 {
     const kfe_key_ref ref = {"k", 1};
     /* Made with patience: a busy machine makes keys slowly. */
-    kfe_key_provider *p = softhsm_open(h);
+    kfe_key_provider *p = test_token_open(h);
     assert_int_equal(p->ops->create(p, "k"), KFE_OK);
     p->ops->free(p);
     rig->h = h;
@@ -96,19 +96,19 @@ static kfe_key_provider_statistics statistics(struct rig *rig)
 }
 
 /* What was left behind goes when it comes back, the last user's C_Finalize with it. */
-static void wait_finalised(const softhsm *h)
+static void wait_finalised(const test_token *h)
 {
     uint64_t until = now_ms() + PATIENCE_MS;
-    while (!softhsm_is_finalised(h) && now_ms() < until)
+    while (!test_token_is_finalised(h) && now_ms() < until)
         pause_1_ms();
-    assert_true(softhsm_is_finalised(h));
+    assert_true(test_token_is_finalised(h));
 }
 
 /* ---- Tests ------------------------------------------------------------------------------- */
 
 static void test_deadline(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     struct gate gate;
     rig_init(&rig, h, "8");
@@ -131,7 +131,7 @@ static void test_deadline(void **state)
 
 static void test_finding_has_a_deadline(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     struct gate gate;
     kfe_key *key = NULL;
@@ -168,7 +168,7 @@ static void *call_on(void *arg)
  * at the most, and nobody waits for much longer than the deadline. */
 static void test_many_callers(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     enum { CALLERS = 12 };
     struct rig rig;
     struct gate gate;
@@ -195,7 +195,7 @@ static void test_many_callers(void **state)
 /* What hangs is left behind, with all that it may still touch; the sanitizers watch it end. */
 static void test_close(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     struct gate gate;
     rig_init(&rig, h, "8");
@@ -207,13 +207,13 @@ static void test_close(void **state)
     assert_int_equal(h->shim->calls("C_Finalize"), 0);
     gate_open(&gate);
     wait_finalised(h);
-    kfe_key_provider *p = softhsm_open(h);
+    kfe_key_provider *p = test_token_open(h);
     p->ops->free(p);
 }
 
 static void test_close_while_control_hangs(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     struct gate gate;
     uint32_t version;
@@ -230,7 +230,7 @@ static void test_close_while_control_hangs(void **state)
 
 static void test_open(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     static const char *const at[] = {"C_Initialize", "C_GetSlotList", "C_OpenSession"};
     for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
         struct gate gate;
@@ -251,11 +251,11 @@ static long slow_pin(void *arg, const char *option, uint8_t *out, size_t cap)
 {
     (void)option;
     assert_true(pthread_equal(*(pthread_t *)arg, pthread_self()));
-    assert_true(cap >= sizeof(SOFTHSM_PIN) - 1);
+    assert_true(cap >= sizeof(TOKEN_PIN) - 1);
     for (int ms = 0; ms < 2 * TIMEOUT_MS; ms++)
         pause_1_ms();
-    memcpy(out, SOFTHSM_PIN, sizeof(SOFTHSM_PIN) - 1);
-    return sizeof(SOFTHSM_PIN) - 1;
+    memcpy(out, TOKEN_PIN, sizeof(TOKEN_PIN) - 1);
+    return sizeof(TOKEN_PIN) - 1;
 }
 
 /* Who types a PIN does so on the thread that opens, and may take his time. */
@@ -267,7 +267,7 @@ static void test_a_slow_pin(void **state)
     kfe_config *config;
     assert_int_equal(kfe_config_new(&config), KFE_OK);
     assert_int_equal(kfe_config_set(config, "encryption.keyprovider.class", "pkcs11"), KFE_OK);
-    assert_int_equal(kfe_config_set(config, "encryption.keyprovider.pkcs11.uri", softhsm_uri()),
+    assert_int_equal(kfe_config_set(config, "encryption.keyprovider.pkcs11.uri", test_token_uri()),
                      KFE_OK);
     assert_int_equal(kfe_config_set(config, "encryption.keyprovider.pkcs11.timeout.ms", "200"),
                      KFE_OK);
@@ -285,7 +285,7 @@ static void look_around(void *arg)
 
 static void test_signals_are_blocked(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     sigset_t worker, control, own;
     kfe_key *key = NULL;
@@ -334,7 +334,7 @@ static void derive_by_many(struct rig *rig)
 
 static void test_sessions_are_bounded(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     struct rig rig;
     rig_init(&rig, h, "2");
     derive_by_many(&rig);
@@ -347,7 +347,7 @@ static void test_sessions_are_bounded(void **state)
 /* A token with room for one session: all is done in the anchor. */
 static void test_one_session(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     const kfe_key_ref ref = {"k", 1};
     struct rig rig;
     kfe_key_provider *p = NULL;
@@ -372,7 +372,7 @@ static void test_one_session(void **state)
 
 static void test_read_only_token(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     static const CK_RV refusals[] = {CKR_TOKEN_WRITE_PROTECTED, CKR_SESSION_COUNT};
     const kfe_key_ref ref = {"k", 1};
     struct rig rig;
@@ -397,7 +397,7 @@ static void test_read_only_token(void **state)
     rig_wipe(&rig);
 }
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {

@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/pkcs11/softhsm.h"
+#include "tests/pkcs11/test_token.h"
 
 #define MODULE "?module-path=" KFE_TEST_SHIM
 
 static kfe_error try_open(const char *uri)
 {
     kfe_key_provider *p = NULL;
-    kfe_config *config = softhsm_config(uri, NULL);
+    kfe_config *config = test_token_config(uri, NULL);
     kfe_error err = kfe_pkcs11.open(&p, config);
     if (!err)
         p->ops->free(p);
@@ -21,7 +21,7 @@ static kfe_error try_open(const char *uri)
 
 static void test_refused(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     static const struct {
         const char *uri, *detail;
     } bad[] = {
@@ -65,7 +65,7 @@ static void test_refused(void **state)
 
 static void test_modules(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     char uri[300];
     assert_int_equal(try_open("pkcs11:token=t?module-path=/nowhere/module.so"), KFE_E_CONFIG);
     assert_non_null(strstr(kfe_error_detail(), "/nowhere/module.so"));
@@ -80,13 +80,13 @@ static void test_modules(void **state)
 
 static void test_tokens(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     assert_int_equal(try_open(NULL), KFE_OK);
     assert_int_equal(try_open("pkcs11:token=absent" MODULE), KFE_E_PROVIDER);
     assert_int_equal(try_open("pkcs11:serial=0123456789abcdef" MODULE), KFE_E_PROVIDER);
     assert_int_equal(try_open("pkcs11:token=kfe%20tes" MODULE), KFE_E_PROVIDER);
     assert_int_equal(try_open("pkcs11:token=kfe%20test;model=none" MODULE), KFE_E_PROVIDER);
-    softhsm_add_token("second");
+    test_token_add("second");
     assert_int_equal(try_open(NULL), KFE_OK);
     assert_int_equal(try_open("pkcs11:token=second" MODULE), KFE_OK);
     h->shim->inject("C_GetSlotList", SHIM_INSTEAD, CKR_BUFFER_TOO_SMALL, 1, 1);
@@ -105,11 +105,11 @@ static kfe_error take_where(void *arg, const kfe_key_info *key)
 static void test_same_label(void **state)
 {
     char where[300], uri[800];
-    kfe_key_provider *p = softhsm_open(*state);
+    kfe_key_provider *p = test_token_open(*state);
     assert_int_equal(p->ops->create(p, "k"), KFE_OK);
     assert_int_equal(p->ops->list(p, take_where, where), KFE_OK);
     p->ops->free(p);
-    softhsm_add_token(SOFTHSM_LABEL);
+    test_token_add(TOKEN_LABEL);
     assert_int_equal(try_open(NULL), KFE_E_CONFIG);
     assert_non_null(strstr(kfe_error_detail(), "serial"));
     char *serial = strstr(where, "serial=");
@@ -136,7 +136,7 @@ static void test_options(void **state)
     assert_string_equal(kfe_pkcs11.options[5], "encryption.keyprovider.pkcs11.sessions");
 }
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {

@@ -11,7 +11,7 @@ static const uint8_t aad_bytes[] = "kfe1 wrap and a context", secret[32] = {9, 8
 static const kfe_bytes aad = {aad_bytes, sizeof(aad_bytes)};
 
 typedef struct {
-    const softhsm *h;
+    const test_token *h;
     kfe_key_provider *provider;
     kfe_key *key;
     uint8_t wrapped[KFE_KEY_WRAPPED_MAX], back[32];
@@ -21,7 +21,7 @@ typedef struct {
 static scene scene_new(void **state, unsigned usages)
 {
     aes_import("kek", 1, 32, usages);
-    scene s = {.h = *state, .provider = softhsm_open(*state)};
+    scene s = {.h = *state, .provider = test_token_open(*state)};
     s.key = aes_get(s.provider, "kek", 1);
     return s;
 }
@@ -116,7 +116,7 @@ static void test_second_choice(void **state)
     scene_free(&s);
     s.h->shim->reset();
     s.h->shim->iv(SHIM_IV_APPENDED);
-    s.provider = softhsm_open(*state);
+    s.provider = test_token_open(*state);
     s.key = aes_get(s.provider, "kek", 1);
     assert_int_equal(wrap(&s), KFE_OK);
     assert_int_equal(s.wrapped[0], 1);
@@ -139,7 +139,7 @@ static void test_forged(void **state)
     for (uint32_t i = 0; i < 2; i++) {
         char name[] = {'k', (char)('0' + i), 0};
         aes_import(name, 1, 32, usages[i]);
-        scene s = {.h = *state, .provider = softhsm_open(*state)};
+        scene s = {.h = *state, .provider = test_token_open(*state)};
         s.key = aes_get(s.provider, name, 1);
         assert_int_equal(wrap(&s), KFE_OK);
         unsigned long opened = s.h->shim->calls("C_OpenSession");
@@ -199,8 +199,8 @@ static void test_lost_handle(void **state)
 
 static void test_what_keys_can(void **state)
 {
-    softhsm_only("two keys cannot have one id, whatever their names");
-    const softhsm *h = *state;
+    test_token_softhsm_only("two keys cannot have one id, whatever their names");
+    const test_token *h = *state;
     aes_import("crypt", 1, 32, AES_CRYPT);
     aes_import("short", 1, 16, AES_CRYPT);
     aes_import("wrap", 1, 32, AES_KEY_WRAP);
@@ -240,7 +240,7 @@ static void test_what_keys_can(void **state)
  * unwrap. */
 static void test_records(void **state)
 {
-    const softhsm *h = *state;
+    const test_token *h = *state;
     aes_import("orders", 1, 32, AES_CRYPT);
     assert_int_equal(kfe_config_set(h->config, "encryption.keymanager.class", "topic"), KFE_OK);
     assert_int_equal(kfe_config_set(h->config, "encryption.keymanager.default.key", "orders"),
@@ -269,7 +269,7 @@ static void test_records(void **state)
     kfe_engine_free(to);
 }
 
-#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, softhsm_setup, softhsm_teardown)
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/pkcs11/softhsm.h"
+#include "tests/pkcs11/test_token.h"
 
 /* ---- The real module ------------------------------------------------------------------ */
 
@@ -24,7 +24,7 @@ static const char *module_path(void)
     return is_nss() ? KFE_TEST_NSS : KFE_TEST_SOFTHSM;
 }
 
-void softhsm_only(const char *why)
+void test_token_softhsm_only(const char *why)
 {
     if (!is_nss())
         return;
@@ -73,14 +73,14 @@ static CK_SLOT_ID find_slot(CK_FUNCTION_LIST_PTR calls, bool initialised)
     return 0;
 }
 
-void softhsm_add_token(const char *label)
+void test_token_add(const char *label)
 {
-    softhsm_only("a database is one token");
+    test_token_softhsm_only("a database is one token");
     CK_FUNCTION_LIST_PTR calls = module_calls();
     bool ours = initialise(calls);
     CK_SLOT_ID slot = find_slot(calls, false);
     CK_SESSION_HANDLE session;
-    CK_BYTE so_pin[] = SOFTHSM_SO_PIN, pin[] = SOFTHSM_PIN, padded[32];
+    CK_BYTE so_pin[] = TOKEN_SO_PIN, pin[] = TOKEN_PIN, padded[32];
     memset(padded, ' ', sizeof(padded));
     memcpy(padded, label, strlen(label));
     assert_int_equal(calls->C_InitToken(slot, so_pin, sizeof(so_pin) - 1, padded), CKR_OK);
@@ -96,7 +96,7 @@ void softhsm_add_token(const char *label)
 
 void raw_open(raw_token *raw)
 {
-    CK_BYTE pin[] = SOFTHSM_PIN;
+    CK_BYTE pin[] = TOKEN_PIN;
     raw->calls = module_calls();
     raw->initialised = initialise(raw->calls);
     raw->slot = find_slot(raw->calls, true);
@@ -179,18 +179,18 @@ unsigned raw_count(const raw_token *raw, CK_OBJECT_CLASS class, const char *labe
 
 /* ---- The fixture -------------------------------------------------------------------------- */
 
-const char *softhsm_uri(void)
+const char *test_token_uri(void)
 {
     return "pkcs11:token=kfe%20test?module-path=" KFE_TEST_SHIM;
 }
 
-kfe_config *softhsm_config(const char *uri, const char *pin)
+kfe_config *test_token_config(const char *uri, const char *pin)
 {
     kfe_config *config;
     assert_int_equal(kfe_config_new(&config), KFE_OK);
     assert_int_equal(kfe_config_set(config, "encryption.keyprovider.class", "pkcs11"), KFE_OK);
     assert_int_equal(
-        kfe_config_set(config, "encryption.keyprovider.pkcs11.uri", uri ? uri : softhsm_uri()),
+        kfe_config_set(config, "encryption.keyprovider.pkcs11.uri", uri ? uri : test_token_uri()),
         KFE_OK);
     if (init_args[0] != '\0')
         assert_int_equal(
@@ -223,7 +223,7 @@ static void make_softhsm(const char *dir, const char *settings)
             dir, settings);
     assert_int_equal(fclose(file), 0);
     setenv("SOFTHSM2_CONF", path, 1);
-    softhsm_add_token(SOFTHSM_LABEL);
+    test_token_add(TOKEN_LABEL);
 }
 
 /* A database, made by NSS's own tool. */
@@ -233,7 +233,7 @@ static void make_nss(const char *dir)
     snprintf(path, sizeof(path), "%s/pin", dir);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fprintf(file, "%s\n", SOFTHSM_PIN);
+    fprintf(file, "%s\n", TOKEN_PIN);
     assert_int_equal(fclose(file), 0);
     setenv("NSS_MAX_MP_PBE_ITERATION_COUNT", "1", 1); /* else 10,000 for every object */
     snprintf(database, sizeof(database), "sql:%s", dir);
@@ -249,12 +249,12 @@ static void make_nss(const char *dir)
     snprintf(init_args, sizeof(init_args),
              "configdir='sql:%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags= "
              "dbTokenDescription='%s'",
-             dir, SOFTHSM_LABEL);
+             dir, TOKEN_LABEL);
 }
 
 static int setup(void **state, const char *settings)
 {
-    softhsm *h = calloc(1, sizeof(*h));
+    test_token *h = calloc(1, sizeof(*h));
     assert_non_null(h);
     const char *base = getenv("TMPDIR");
     snprintf(h->dir, sizeof(h->dir), "%s/kfe-p11-XXXXXX", base ? base : "/tmp");
@@ -263,20 +263,20 @@ static int setup(void **state, const char *settings)
         make_nss(h->dir);
     else
         make_softhsm(h->dir, settings);
-    setenv("KFE_TEST_PIN", SOFTHSM_PIN, 1);
+    setenv("KFE_TEST_PIN", TOKEN_PIN, 1);
     h->shim = shim_load();
     h->shim->reset();
-    h->config = softhsm_config(NULL, NULL);
+    h->config = test_token_config(NULL, NULL);
     *state = h;
     return 0;
 }
 
-int softhsm_setup(void **state)
+int test_token_setup(void **state)
 {
     return setup(state, "");
 }
 
-int softhsm_setup_reset_on_fork(void **state)
+int test_token_setup_reset_on_fork(void **state)
 {
     return setup(state, "library.reset_on_fork = true");
 }
@@ -289,16 +289,16 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
     return remove(path);
 }
 
-int softhsm_teardown(void **state)
+int test_token_teardown(void **state)
 {
-    softhsm *h = *state;
+    test_token *h = *state;
     kfe_config_free(h->config);
     nftw(h->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(h);
     return 0;
 }
 
-kfe_key_provider *softhsm_open(const softhsm *h)
+kfe_key_provider *test_token_open(const test_token *h)
 {
     kfe_key_provider *provider = NULL;
     kfe_error err = kfe_pkcs11.open(&provider, h->config);
@@ -307,7 +307,7 @@ kfe_key_provider *softhsm_open(const softhsm *h)
     return provider;
 }
 
-bool softhsm_is_finalised(const softhsm *h)
+bool test_token_is_finalised(const test_token *h)
 {
     CK_INFO info;
     (void)h;

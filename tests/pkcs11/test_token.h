@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef KFE_TESTS_PKCS11_SOFTHSM_H
-#define KFE_TESTS_PKCS11_SOFTHSM_H
+#ifndef KFE_TESTS_PKCS11_TEST_TOKEN_H
+#define KFE_TESTS_PKCS11_TEST_TOKEN_H
 
-/* A fresh SoftHSM token in a temporary folder, seen through the shim, for each test. Everything
- * here fails the running test when it does not succeed. */
+/* A fresh token in a temporary folder, seen through the shim, for each test: SoftHSM's, or with
+ * KFE_TEST_TOKEN=nss a database of NSS softokn. Everything here fails the running test when it does
+ * not succeed. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,37 +18,37 @@
 
 #include "tests/pkcs11/shim.h"
 
-#define SOFTHSM_LABEL "kfe test"
-#define SOFTHSM_PIN "pin-Zq7-of-the-test"
-#define SOFTHSM_SO_PIN "so-pin-of-the-test"
+#define TOKEN_LABEL "kfe test"
+#define TOKEN_PIN "pin-Zq7-of-the-test"
+#define TOKEN_SO_PIN "so-pin-of-the-test"
 
 typedef struct {
     char dir[128];
     const shim_table *shim;
     kfe_config *config; /* names the token through the shim, the PIN by env:KFE_TEST_PIN */
-} softhsm;
+} test_token;
 
-/* cmocka's setup and teardown; *state becomes a softhsm. The second makes a token that is to
+/* cmocka's setup and teardown; *state becomes a test_token. The second makes a token that is to
  * be opened anew in a child (library.reset_on_fork). */
-int softhsm_setup(void **state);
-int softhsm_setup_reset_on_fork(void **state);
-int softhsm_teardown(void **state);
+int test_token_setup(void **state);
+int test_token_setup_reset_on_fork(void **state);
+int test_token_teardown(void **state);
 
 /* Skips the running test, and says why, when it runs on another token than SoftHSM. */
-void softhsm_only(const char *why);
+void test_token_softhsm_only(const char *why);
 
 /* Another token in the same folder; it may bear the same label. */
-void softhsm_add_token(const char *label);
+void test_token_add(const char *label);
 
 /* Opens the provider that h->config describes. */
-kfe_key_provider *softhsm_open(const softhsm *h);
+kfe_key_provider *test_token_open(const test_token *h);
 /* True when nobody has the module initialised. */
-bool softhsm_is_finalised(const softhsm *h);
+bool test_token_is_finalised(const test_token *h);
 /* A configuration with another URI or other PIN source; NULL: as h->config's; "": no source.
  * kfe_config_free(). */
-kfe_config *softhsm_config(const char *uri, const char *pin);
+kfe_config *test_token_config(const char *uri, const char *pin);
 /* "pkcs11:token=kfe%20test?module-path=SHIM". Static storage. */
-const char *softhsm_uri(void);
+const char *test_token_uri(void);
 
 /* The token itself, behind the provider's back and unseen by the shim, user logged in. */
 typedef struct {

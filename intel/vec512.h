@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "intel/vec_low.h"
+
 typedef __m512i vec;
 enum { LANES = 4, VEC_REGISTERS = 32 };
 
@@ -269,23 +271,8 @@ static inline void v_end(void)
 /* v_end(), with nothing left in any vector register. */
 static inline void v_forget(void)
 {
+    low_forget();
 #ifndef KFE_NO_TERNARY
-    register __m128i r0 __asm__("xmm0") = _mm_setzero_si128();
-    register __m128i r1 __asm__("xmm1") = _mm_setzero_si128();
-    register __m128i r2 __asm__("xmm2") = _mm_setzero_si128();
-    register __m128i r3 __asm__("xmm3") = _mm_setzero_si128();
-    register __m128i r4 __asm__("xmm4") = _mm_setzero_si128();
-    register __m128i r5 __asm__("xmm5") = _mm_setzero_si128();
-    register __m128i r6 __asm__("xmm6") = _mm_setzero_si128();
-    register __m128i r7 __asm__("xmm7") = _mm_setzero_si128();
-    register __m128i r8 __asm__("xmm8") = _mm_setzero_si128();
-    register __m128i r9 __asm__("xmm9") = _mm_setzero_si128();
-    register __m128i r10 __asm__("xmm10") = _mm_setzero_si128();
-    register __m128i r11 __asm__("xmm11") = _mm_setzero_si128();
-    register __m128i r12 __asm__("xmm12") = _mm_setzero_si128();
-    register __m128i r13 __asm__("xmm13") = _mm_setzero_si128();
-    register __m128i r14 __asm__("xmm14") = _mm_setzero_si128();
-    register __m128i r15 __asm__("xmm15") = _mm_setzero_si128();
     register __m128i r16 __asm__("xmm16") = _mm_setzero_si128();
     register __m128i r17 __asm__("xmm17") = _mm_setzero_si128();
     register __m128i r18 __asm__("xmm18") = _mm_setzero_si128();
@@ -302,11 +289,6 @@ static inline void v_forget(void)
     register __m128i r29 __asm__("xmm29") = _mm_setzero_si128();
     register __m128i r30 __asm__("xmm30") = _mm_setzero_si128();
     register __m128i r31 __asm__("xmm31") = _mm_setzero_si128();
-    __asm__ volatile(""
-                     :
-                     : "v"(r0), "v"(r1), "v"(r2), "v"(r3), "v"(r4), "v"(r5), "v"(r6), "v"(r7),
-                       "v"(r8), "v"(r9), "v"(r10), "v"(r11), "v"(r12), "v"(r13), "v"(r14), "v"(r15)
-                     : "memory");
     __asm__ volatile(""
                      :
                      : "v"(r16), "v"(r17), "v"(r18), "v"(r19), "v"(r20), "v"(r21), "v"(r22),

@@ -69,19 +69,9 @@ kfe_error kfe_p11_gcm_seal(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_p
 
 bool kfe_p11_bad_data(const kfe_p11_session *session, CK_RV rv)
 {
-    switch (rv) {
-    case CKR_DATA_INVALID:
-    case CKR_DATA_LEN_RANGE:
-    case CKR_ENCRYPTED_DATA_INVALID:
-    case CKR_ENCRYPTED_DATA_LEN_RANGE:
-    case CKR_WRAPPED_KEY_INVALID:
-    case CKR_WRAPPED_KEY_LEN_RANGE:
-    case CKR_SIGNATURE_INVALID:
+    if (rv == CKR_SIGNATURE_INVALID || kfe_p11_ckr_error(rv) == KFE_E_AUTH)
         return true;
-    default:
-        return kfe_p11_ckr_cure(rv) == KFE_P11_AMBIGUOUS &&
-               kfe_p11_session_probe(session) == CKR_OK;
-    }
+    return kfe_p11_ckr_cure(rv) == KFE_P11_AMBIGUOUS && kfe_p11_session_probe(session) == CKR_OK;
 }
 
 /* IV and associated data of a record are its writer's. A token that refuses an odd length of these

@@ -8,53 +8,7 @@
 
 #include <openssl/err.h>
 
-#include "tests/pkcs11/test_token.h"
-
-static const uint8_t in[5] = {1, 2, 3, 4, 5};
-
-/* A provider with the key k@1, and what it derives while all is well. */
-struct rig {
-    kfe_key_provider *p;
-    kfe_key *key;
-    uint8_t good[32];
-};
-
-static void rig_init(struct rig *rig, const test_token *h)
-{
-    const kfe_key_ref ref = {"k", 1};
-    rig->p = test_token_open(h);
-    assert_int_equal(rig->p->ops->create(rig->p, "k"), KFE_OK);
-    assert_int_equal(rig->p->ops->get_key(rig->p, &ref, &rig->key), KFE_OK);
-    assert_int_equal(rig->key->ops->derive(rig->key, in, sizeof(in), rig->good), KFE_OK);
-    h->shim->reset();
-}
-
-static void rig_wipe(struct rig *rig)
-{
-    rig->key->ops->release(rig->key);
-    rig->p->ops->free(rig->p);
-}
-
-static kfe_error derive(struct rig *rig)
-{
-    static const uint8_t zero[32];
-    uint8_t out[32];
-    memset(out, 0xee, sizeof(out));
-    kfe_error err = rig->key->ops->derive(rig->key, in, sizeof(in), out);
-    assert_memory_equal(out, err ? zero : rig->good, 32);
-    return err;
-}
-
-/* After an outage, until the control thread has looked again. */
-static kfe_error derive_again(struct rig *rig)
-{
-    kfe_error err = derive(rig);
-    for (int ms = 0; err == KFE_E_PROVIDER && ms < 10000; ms++) {
-        nanosleep(&(struct timespec){0, 1000000}, NULL);
-        err = derive(rig);
-    }
-    return err;
-}
+#include "tests/pkcs11/derive_rig.h"
 
 static void test_codes(void **state)
 {
@@ -87,14 +41,14 @@ static void test_codes(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         h->shim->reset();
         h->shim->inject(cases[i].function, SHIM_INSTEAD, cases[i].rv, 0, 1);
-        kfe_error once = derive(&rig);
+        kfe_error once = rig_derive(&rig);
         if (once != cases[i].once)
             fail_msg("%s 0x%lx once: %s: %s", cases[i].function, cases[i].rv, kfe_error_name(once),
                      kfe_error_detail());
         assert_true(h->shim->calls("C_SignInit") <= 2);
         h->shim->reset();
         h->shim->inject(cases[i].function, SHIM_INSTEAD, cases[i].rv, 0, 1000);
-        kfe_error always = derive(&rig);
+        kfe_error always = rig_derive(&rig);
         if (always != cases[i].always)
             fail_msg("%s 0x%lx: %s", cases[i].function, cases[i].rv, kfe_error_name(always));
         assert_non_null(strstr(kfe_error_detail(), cases[i].function));
@@ -102,7 +56,7 @@ static void test_codes(void **state)
         assert_int_equal(h->shim->calls("C_Login"), cases[i].logins);
     }
     h->shim->reset();
-    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_int_equal(rig_derive_again(&rig), KFE_OK);
     rig_wipe(&rig);
 }
 
@@ -115,12 +69,12 @@ static void test_dead_token(void **state)
     rig_init(&rig, h);
     h->shim->inject("C_Sign", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1);
     h->shim->inject("C_GetTokenInfo", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1);
-    assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+    assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
     assert_int_equal(h->shim->calls("C_SignInit"), 1);
     assert_non_null(strstr(kfe_error_detail(), "CKR_DEVICE_ERROR"));
-    assert_int_equal(derive(&rig), KFE_E_PROVIDER); /* at once, the token is not asked */
+    assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER); /* at once, the token is not asked */
     assert_non_null(strstr(kfe_error_detail(), "not reachable since"));
-    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_int_equal(rig_derive_again(&rig), KFE_OK);
     rig_wipe(&rig);
 }
 
@@ -134,7 +88,7 @@ static void test_all_sessions_closed(void **state)
         raw_open(&raw);
         assert_int_equal(raw.calls->C_CloseAllSessions(raw.slot), CKR_OK);
         h->shim->reset();
-        assert_int_equal(derive(&rig), KFE_OK);
+        assert_int_equal(rig_derive(&rig), KFE_OK);
         assert_int_equal(h->shim->calls("C_Login"), 1);
         assert_int_equal(h->shim->calls("C_SignInit"), 1); /* the old handle is not tried again */
     }
@@ -152,7 +106,7 @@ static void test_logged_out(void **state)
     raw_open(&raw);
     assert_int_equal(raw.calls->C_Logout(raw.session), CKR_OK);
     raw_close(&raw);
-    assert_int_equal(derive(&rig), KFE_OK);
+    assert_int_equal(rig_derive(&rig), KFE_OK);
     /* Without a login a search finds nothing: that must not be taken for "unknown". */
     raw_open(&raw);
     assert_int_equal(raw.calls->C_Logout(raw.session), CKR_OK);
@@ -176,7 +130,7 @@ static void test_finalised_by_others(void **state)
     rig_init(&rig, h);
     raw_open(&raw);
     assert_int_equal(raw.calls->C_Finalize(NULL), CKR_OK);
-    assert_int_equal(derive(&rig), KFE_OK);
+    assert_int_equal(rig_derive(&rig), KFE_OK);
     assert_int_equal(h->shim->calls("C_Login"), 1);
     rig_wipe(&rig);
     assert_int_equal(h->shim->calls("C_Finalize"), 1);
@@ -208,7 +162,7 @@ static void test_destroyed_elsewhere(void **state)
     struct rig rig;
     rig_init(&rig, h);
     assert_int_equal(in_child(destroy_raw, NULL), 0);
-    assert_int_equal(derive(&rig), KFE_E_KEY_UNKNOWN);
+    assert_int_equal(rig_derive(&rig), KFE_E_KEY_UNKNOWN);
     rig_wipe(&rig);
 }
 
@@ -219,7 +173,7 @@ static void test_destroyed_elsewhere_by_kfe(void **state)
     struct rig rig;
     rig_init(&rig, h);
     assert_int_equal(in_child(destroy_by_kfe, h->config), 0);
-    assert_int_equal(derive(&rig), KFE_E_KEY_DESTROYED);
+    assert_int_equal(rig_derive(&rig), KFE_E_KEY_DESTROYED);
     rig_wipe(&rig);
 }
 
@@ -287,7 +241,7 @@ static void test_sigpipe(void **state)
     rig_init(&rig, h);
     signal(SIGPIPE, SIG_DFL);
     h->shim->inject("C_SignInit", SHIM_PIPE, CKR_DEVICE_ERROR, 0, 1000);
-    assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+    assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
     sigpending(&waiting);
     assert_int_equal(sigismember(&waiting, SIGPIPE), 0);
     pthread_sigmask(SIG_SETMASK, NULL, &mask);

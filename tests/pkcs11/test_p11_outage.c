@@ -12,79 +12,9 @@
 #include <unistd.h>
 
 #include "tests/pkcs11/aes_key.h"
+#include "tests/pkcs11/derive_rig.h"
 
-enum { PATIENCE_MS = 10000, RECOVERY_MS = 5000 };
-
-static const uint8_t in[5] = {1, 2, 3, 4, 5};
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static void pause_1_ms(void)
-{
-    nanosleep(&(struct timespec){0, 1000000}, NULL);
-}
-
-struct rig {
-    kfe_key_provider *p;
-    kfe_key *key;
-    uint8_t good[32];
-};
-
-static void rig_open(struct rig *rig, const kfe_config *config)
-{
-    const kfe_key_ref ref = {"k", 1};
-    kfe_error err = kfe_pkcs11.open(&rig->p, config);
-    if (err)
-        fail_msg("open: %s: %s", kfe_error_name(err), kfe_error_detail());
-    assert_int_equal(rig->p->ops->get_key(rig->p, &ref, &rig->key), KFE_OK);
-    assert_int_equal(rig->key->ops->derive(rig->key, in, sizeof(in), rig->good), KFE_OK);
-}
-
-static void make_key(const test_token *h)
-{
-    kfe_key_provider *p = test_token_open(h);
-    assert_int_equal(p->ops->create(p, "k"), KFE_OK);
-    p->ops->free(p);
-}
-
-static void rig_init(struct rig *rig, const test_token *h)
-{
-    make_key(h);
-    rig_open(rig, h->config);
-    h->shim->reset();
-}
-
-static void rig_wipe(struct rig *rig)
-{
-    rig->key->ops->release(rig->key);
-    rig->p->ops->free(rig->p);
-}
-
-static kfe_error derive(struct rig *rig)
-{
-    static const uint8_t zero[32];
-    uint8_t out[32];
-    memset(out, 0xee, sizeof(out));
-    kfe_error err = rig->key->ops->derive(rig->key, in, sizeof(in), out);
-    assert_memory_equal(out, err ? zero : rig->good, 32);
-    return err;
-}
-
-static kfe_error derive_again(struct rig *rig)
-{
-    uint64_t until = now_ms() + PATIENCE_MS;
-    kfe_error err = derive(rig);
-    while (err == KFE_E_PROVIDER && now_ms() < until) {
-        pause_1_ms();
-        err = derive(rig);
-    }
-    return err;
-}
+enum { RECOVERY_MS = 5000 };
 
 /* ---- An application that starts the module again ------------------------------------------ */
 
@@ -129,7 +59,7 @@ static void test_started_again_by_others(void **state)
     for (int round = 0; round < 3; round++) {
         start_again(&raw, sessions);
         for (int i = 0; i < 3; i++)
-            assert_int_equal(derive(&rig), KFE_OK); /* and the right bytes, says derive() */
+            assert_int_equal(rig_derive(&rig), KFE_OK); /* and the right bytes, says rig_derive() */
         /* Nobody else's session was used or closed. */
         for (int i = 0; i < SESSIONS; i++)
             assert_int_equal(raw.calls->C_GetSessionInfo(sessions[i], &info), CKR_OK);
@@ -154,12 +84,12 @@ static void test_started_again_without_marks(void **state)
     raw_token raw;
     CK_SESSION_HANDLE sessions[SESSIONS];
     make_others();
-    make_key(h);
+    rig_make_key(h);
     h->shim->inject("C_CreateObject", SHIM_INSTEAD, CKR_ATTRIBUTE_VALUE_INVALID, 0, 1000000);
     rig_open(&rig, h->config);
     for (int round = 0; round < 3; round++) {
         start_again(&raw, sessions);
-        assert_int_equal(derive(&rig), KFE_OK);
+        assert_int_equal(rig_derive(&rig), KFE_OK);
     }
     rig_wipe(&rig);
 }
@@ -182,18 +112,18 @@ static void test_nobody_waits_for_a_dead_token(void **state)
     struct rig rig;
     rig_init(&rig, h);
     token_gone(h, true);
-    assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+    assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
     unsigned long signs = h->shim->calls("C_SignInit");
     uint64_t start = now_ms();
     for (int i = 0; i < 10000; i++) {
-        assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+        assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
         assert_non_null(strstr(kfe_error_detail(), "HSM not reachable since"));
     }
     assert_true(now_ms() - start < 5000);
     assert_int_equal(h->shim->calls("C_SignInit"), signs);
     token_gone(h, false);
     start = now_ms();
-    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_int_equal(rig_derive_again(&rig), KFE_OK);
     assert_true(now_ms() - start < RECOVERY_MS);
     assert_int_equal(rig.p->ops->create(rig.p, "another"), KFE_OK);
     rig_wipe(&rig);
@@ -208,7 +138,7 @@ static void test_outage_of_some_length(void **state)
     uint64_t until = now_ms() + 1000;
     unsigned long tries = h->shim->calls("C_Initialize");
     while (now_ms() < until) {
-        assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+        assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
         pause_1_ms();
     }
     tries = h->shim->calls("C_Initialize") - tries;
@@ -219,7 +149,7 @@ static void test_outage_of_some_length(void **state)
     assert_int_not_equal(s.breaker, KFE_BREAKER_CLOSED);
     token_gone(h, false);
     uint64_t start = now_ms();
-    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_int_equal(rig_derive_again(&rig), KFE_OK);
     assert_true(now_ms() - start < RECOVERY_MS);
     rig.p->ops->statistics(rig.p, &s);
     assert_int_equal(s.breaker, KFE_BREAKER_CLOSED);
@@ -245,7 +175,7 @@ static void test_bad_data_is_no_outage(void **state)
         assert_int_equal(kek->ops->unwrap(kek, context, (kfe_bytes){wrapped, len}, opened),
                          KFE_E_AUTH);
         wrapped[1 + i % (len - 1)] ^= 1;
-        assert_int_equal(derive(&rig), KFE_OK);
+        assert_int_equal(rig_derive(&rig), KFE_OK);
     }
     assert_int_equal(h->shim->calls("C_Decrypt"), 200);
     assert_int_equal(h->shim->calls("C_OpenSession"), 0);
@@ -266,13 +196,13 @@ static void test_two_providers(void **state)
     rig_open(&two, h->config);
     for (int round = 0; round < 3; round++) {
         token_gone(h, true);
-        assert_int_equal(derive(&one), KFE_E_PROVIDER);
+        assert_int_equal(rig_derive(&one), KFE_E_PROVIDER);
         if (round != 1)
-            assert_int_equal(derive(&two), KFE_E_PROVIDER);
+            assert_int_equal(rig_derive(&two), KFE_E_PROVIDER);
         token_gone(h, false);
-        assert_int_equal(derive_again(&one), KFE_OK);
-        assert_int_equal(derive_again(&two), KFE_OK);
-        assert_int_equal(derive(&one), KFE_OK);
+        assert_int_equal(rig_derive_again(&one), KFE_OK);
+        assert_int_equal(rig_derive_again(&two), KFE_OK);
+        assert_int_equal(rig_derive(&one), KFE_OK);
     }
     rig_wipe(&one);
     rig_wipe(&two);
@@ -286,16 +216,16 @@ static void test_the_application_s_module(void **state)
     struct rig rig;
     raw_token raw;
     CK_SESSION_INFO info;
-    make_key(h);
+    rig_make_key(h);
     raw_open(&raw);
     rig_open(&rig, h->config);
     h->shim->reset();
     token_gone(h, true);
-    assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+    assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
     while (h->shim->calls("C_GetSlotList") < 2)
         pause_1_ms();
     token_gone(h, false);
-    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_int_equal(rig_derive_again(&rig), KFE_OK);
     assert_int_equal(h->shim->calls("C_Finalize"), 0);
     assert_int_equal(raw.calls->C_GetSessionInfo(raw.session, &info), CKR_OK);
     rig_wipe(&rig);
@@ -352,7 +282,7 @@ static void test_killed_server(void **state)
     const test_token *h = *state;
     char socket[160], address[200];
     struct rig rig;
-    make_key(h);
+    rig_make_key(h);
     snprintf(socket, sizeof(socket), "%s/server", h->dir);
     snprintf(address, sizeof(address), "unix:path=%s", socket);
     setenv("P11_KIT_SERVER_ADDRESS", address, 1);
@@ -362,15 +292,15 @@ static void test_killed_server(void **state)
         test_token_config("pkcs11:token=kfe%20test?module-path=" KFE_TEST_P11_KIT_CLIENT, NULL);
     rig_open(&rig, config);
     server_kill(server, socket);
-    assert_int_equal(derive(&rig), KFE_E_PROVIDER); /* and the process is alive */
+    assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER); /* and the process is alive */
     uint64_t until = now_ms() + 1000;
     while (now_ms() < until) {
-        assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+        assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
         pause_1_ms();
     }
     server = server_start(socket);
     uint64_t start = now_ms();
-    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_int_equal(rig_derive_again(&rig), KFE_OK);
     assert_true(now_ms() - start < RECOVERY_MS);
     rig_wipe(&rig);
     kfe_config_free(config);

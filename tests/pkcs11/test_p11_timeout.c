@@ -7,33 +7,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "tests/pkcs11/derive_rig.h"
 #include "tests/pkcs11/gate.h"
 
-enum { TIMEOUT_MS = 200, PATIENCE_MS = 10000 };
-
-static const uint8_t in[5] = {1, 2, 3, 4, 5};
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static void pause_1_ms(void)
-{
-    nanosleep(&(struct timespec){0, 1000000}, NULL);
-}
+enum { TIMEOUT_MS = 200 };
 
 /* ---- A provider with a short deadline ---------------------------------------------------- */
-
-struct rig {
-    const test_token *h;
-    kfe_config *config;
-    kfe_key_provider *p;
-    kfe_key *key;
-    uint8_t good[32];
-};
 
 static kfe_config *config_with(const char *timeout_ms, const char *sessions)
 {
@@ -45,47 +24,13 @@ static kfe_config *config_with(const char *timeout_ms, const char *sessions)
     return config;
 }
 
-static void rig_init(struct rig *rig, const test_token *h, const char *sessions)
+static void rig_init_hasty(struct rig *rig, const test_token *h, const char *sessions)
 {
-    const kfe_key_ref ref = {"k", 1};
-    /* Made with patience: a busy machine makes keys slowly. */
-    kfe_key_provider *p = test_token_open(h);
-    assert_int_equal(p->ops->create(p, "k"), KFE_OK);
-    p->ops->free(p);
-    rig->h = h;
-    rig->config = config_with("200", sessions);
-    assert_int_equal(kfe_pkcs11.open(&rig->p, rig->config), KFE_OK);
-    assert_int_equal(rig->p->ops->get_key(rig->p, &ref, &rig->key), KFE_OK);
-    assert_int_equal(rig->key->ops->derive(rig->key, in, sizeof(in), rig->good), KFE_OK);
+    rig_make_key(h); /* with patience: a busy machine makes keys slowly */
+    kfe_config *config = config_with("200", sessions);
+    rig_open(rig, config);
+    rig->config = config;
     h->shim->reset();
-}
-
-static void rig_wipe(struct rig *rig)
-{
-    rig->key->ops->release(rig->key);
-    rig->p->ops->free(rig->p);
-    kfe_config_free(rig->config);
-}
-
-static kfe_error derive(struct rig *rig)
-{
-    static const uint8_t zero[32];
-    uint8_t out[32];
-    memset(out, 0xee, sizeof(out));
-    kfe_error err = rig->key->ops->derive(rig->key, in, sizeof(in), out);
-    assert_memory_equal(out, err ? zero : rig->good, 32);
-    return err;
-}
-
-static kfe_error derive_again(struct rig *rig)
-{
-    uint64_t until = now_ms() + PATIENCE_MS;
-    kfe_error err = derive(rig);
-    while (err == KFE_E_PROVIDER && now_ms() < until) {
-        pause_1_ms();
-        err = derive(rig);
-    }
-    return err;
 }
 
 static kfe_key_provider_statistics statistics(struct rig *rig)
@@ -111,16 +56,16 @@ static void test_deadline(void **state)
     const test_token *h = *state;
     struct rig rig;
     struct gate gate;
-    rig_init(&rig, h, "8");
+    rig_init_hasty(&rig, h, "8");
     gate_shut(&gate, h, "C_Sign");
     uint64_t start = now_ms();
-    assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+    assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
     assert_true(now_ms() - start >= TIMEOUT_MS);
     assert_non_null(strstr(kfe_error_detail(), "did not answer within 200 ms"));
     assert_int_equal(gate_inside(&gate), 1);
     /* It comes back to nobody. */
     gate_open(&gate);
-    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_int_equal(rig_derive_again(&rig), KFE_OK);
     kfe_key_provider_statistics s = statistics(&rig);
     assert_true(s.timeouts >= 1);
     assert_int_equal(s.breaker, KFE_BREAKER_CLOSED);
@@ -135,13 +80,13 @@ static void test_finding_has_a_deadline(void **state)
     struct rig rig;
     struct gate gate;
     kfe_key *key = NULL;
-    rig_init(&rig, h, "8");
+    rig_init_hasty(&rig, h, "8");
     gate_shut(&gate, h, "C_FindObjectsInit");
     assert_int_equal(rig.p->ops->get_current_key(rig.p, "k", &key), KFE_E_PROVIDER);
     assert_non_null(strstr(kfe_error_detail(), "did not answer within 200 ms"));
     assert_null(key);
     gate_open(&gate);
-    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_int_equal(rig_derive_again(&rig), KFE_OK);
     rig_wipe(&rig);
 }
 
@@ -156,7 +101,7 @@ static void *call_on(void *arg)
     struct caller *caller = arg;
     for (int i = 0; i < 20; i++) {
         uint64_t start = now_ms();
-        if (derive(caller->rig) != KFE_E_PROVIDER)
+        if (rig_derive(caller->rig) != KFE_E_PROVIDER)
             caller->wrong = true;
         uint64_t took = now_ms() - start;
         caller->slowest = took > caller->slowest ? took : caller->slowest;
@@ -174,7 +119,7 @@ static void test_many_callers(void **state)
     struct gate gate;
     struct caller callers[CALLERS];
     pthread_t threads[CALLERS];
-    rig_init(&rig, h, "3");
+    rig_init_hasty(&rig, h, "3");
     gate_shut(&gate, h, "C_SignInit");
     for (size_t i = 0; i < CALLERS; i++) {
         callers[i] = (struct caller){.rig = &rig};
@@ -188,7 +133,7 @@ static void test_many_callers(void **state)
     assert_true(gate_inside(&gate) >= 1);
     assert_true(gate_inside(&gate) <= 6);
     gate_open(&gate);
-    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_int_equal(rig_derive_again(&rig), KFE_OK);
     rig_wipe(&rig);
 }
 
@@ -198,9 +143,9 @@ static void test_close(void **state)
     const test_token *h = *state;
     struct rig rig;
     struct gate gate;
-    rig_init(&rig, h, "8");
+    rig_init_hasty(&rig, h, "8");
     gate_shut(&gate, h, "C_Sign");
-    assert_int_equal(derive(&rig), KFE_E_PROVIDER);
+    assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
     uint64_t start = now_ms();
     rig_wipe(&rig);
     assert_true(now_ms() - start < 10000);
@@ -217,7 +162,7 @@ static void test_close_while_control_hangs(void **state)
     struct rig rig;
     struct gate gate;
     uint32_t version;
-    rig_init(&rig, h, "8");
+    rig_init_hasty(&rig, h, "8");
     gate_shut(&gate, h, "C_GenerateKey");
     assert_int_equal(rig.p->ops->rotate(rig.p, "k", &version), KFE_E_PROVIDER);
     assert_non_null(strstr(kfe_error_detail(), "may be, look at it"));
@@ -289,11 +234,11 @@ static void test_signals_are_blocked(void **state)
     struct rig rig;
     sigset_t worker, control, own;
     kfe_key *key = NULL;
-    rig_init(&rig, h, "8");
+    rig_init_hasty(&rig, h, "8");
     sigemptyset(&worker);
     sigemptyset(&control);
     h->shim->before("C_Sign", look_around, &worker);
-    assert_int_equal(derive_again(&rig), KFE_OK);
+    assert_int_equal(rig_derive_again(&rig), KFE_OK);
     h->shim->before("C_FindObjectsInit", look_around, &control);
     assert_int_equal(rig.p->ops->get_current_key(rig.p, "k", &key), KFE_OK);
     key->ops->release(key);
@@ -311,7 +256,7 @@ static void *derive_some(void *arg)
 {
     struct caller *caller = arg;
     for (int i = 0; i < 50; i++) {
-        if (derive_again(caller->rig) != KFE_OK)
+        if (rig_derive_again(caller->rig) != KFE_OK)
             caller->wrong = true;
     }
     return NULL;
@@ -336,7 +281,7 @@ static void test_sessions_are_bounded(void **state)
 {
     const test_token *h = *state;
     struct rig rig;
-    rig_init(&rig, h, "2");
+    rig_init_hasty(&rig, h, "2");
     derive_by_many(&rig);
     assert_true(h->shim->calls("C_OpenSession") <= 1); /* the first one was there */
     assert_int_equal(h->shim->calls("C_CloseSession"), 0);
@@ -354,12 +299,12 @@ static void test_one_session(void **state)
     kfe_key *key = NULL;
     uint32_t version;
     uint8_t out[32];
-    rig_init(&rig, h, "8");
+    rig_init_hasty(&rig, h, "8");
     h->shim->inject("C_OpenSession", SHIM_INSTEAD, CKR_SESSION_COUNT, 1, 1000);
     assert_int_equal(kfe_pkcs11.open(&p, h->config), KFE_OK);
     assert_int_equal(p->ops->get_key(p, &ref, &key), KFE_OK);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(key->ops->derive(key, in, sizeof(in), out), KFE_OK);
+        assert_int_equal(key->ops->derive(key, rig_input, sizeof(rig_input), out), KFE_OK);
         assert_memory_equal(out, rig.good, 32);
     }
     assert_int_equal(p->ops->rotate(p, "k", &version), KFE_OK);
@@ -376,7 +321,7 @@ static void test_read_only_token(void **state)
     static const CK_RV refusals[] = {CKR_TOKEN_WRITE_PROTECTED, CKR_SESSION_COUNT};
     const kfe_key_ref ref = {"k", 1};
     struct rig rig;
-    rig_init(&rig, h, "8");
+    rig_init_hasty(&rig, h, "8");
     for (size_t i = 0; i < 2; i++) {
         kfe_key_provider *p = NULL;
         kfe_key *key = NULL;
@@ -386,7 +331,7 @@ static void test_read_only_token(void **state)
         h->shim->inject("C_OpenSession", SHIM_INSTEAD, refusals[i], 0, 1);
         assert_int_equal(kfe_pkcs11.open(&p, h->config), KFE_OK);
         assert_int_equal(p->ops->get_key(p, &ref, &key), KFE_OK);
-        assert_int_equal(key->ops->derive(key, in, sizeof(in), out), KFE_OK);
+        assert_int_equal(key->ops->derive(key, rig_input, sizeof(rig_input), out), KFE_OK);
         assert_memory_equal(out, rig.good, 32);
         assert_int_equal(h->shim->calls("C_OpenSession"), 4);
         /* What was refused once is not asked for again: there is no session to write in. */

@@ -122,8 +122,9 @@ static kfe_error check_policy(const kfe_settings *s, const kfe_plan *plan)
         const kfe_envelope *e = &plan->groups[g].env;
         if (s->commit && e->commitment == NULL)
             return refused("it has no commitment (encryption.commit)");
-        if (e->kind == KFE_WRAPPED && e->session.data[0] == 3)
-            return refused("its session is wrapped by RSA, which is not allowed");
+        if (e->kind == KFE_WRAPPED && e->session.data[0] == 3 && !s->allow_rsa)
+            return refused("its session is wrapped by RSA, which is not allowed "
+                           "(encryption.keyprovider.pkcs11.allow.rsa)");
     }
     return KFE_OK;
 }

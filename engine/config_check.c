@@ -12,12 +12,6 @@ static bool listed(const char *const *names, const char *name)
     return false;
 }
 
-/* An option that this version lacks stands here only with its default: it asks for nothing. */
-static bool asks_for_nothing(const struct kfe_entry *entry)
-{
-    return entry->option != NULL && entry->option->lacks == KFE_LACKS_OTHERS;
-}
-
 static bool is_generic(const struct kfe_entry *entry)
 {
     return entry->option != NULL && entry->option->generic;
@@ -29,7 +23,7 @@ kfe_error kfe_config_check_class(const kfe_config *config, const char *prefix,
     for (size_t i = 0; i < config->n; i++) {
         const struct kfe_entry *entry = &config->entries[i];
         if (strncmp(entry->name, prefix, strlen(prefix)) != 0 || is_generic(entry) ||
-            asks_for_nothing(entry) || listed(options, entry->name))
+            listed(options, entry->name))
             continue;
         char class[64];
         snprintf(class, sizeof(class), "%sclass", prefix);

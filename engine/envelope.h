@@ -18,7 +18,7 @@ enum {
     KFE_COUNTER_LEN = 6,
     KFE_SIV_GROWTH = 17, /* bytes that a deterministic key grows by */
     KFE_IV_MAX = 16,     /* before a tag of session kind 2 */
-    KFE_META_MAX = 4 + 2 + KFE_HEADERS_MAX / 8 + 2 * (2 + KFE_NAME_MAX + 5) + 1 +
+    KFE_META_MAX = 4 + 2 + KFE_HEADERS_MAX / 8 + 2 * (2 + KFE_NAME_MAX + 5) + 2 +
                    KFE_KEY_WRAPPED_MAX + KFE_COMMIT_LEN +
                    KFE_COUNTER_LEN, /* of the envelopes that we write */
 };

@@ -58,6 +58,7 @@ static kfe_error find_keys(const kfe_job *j, kfe_plan *plan, kfe_group *group)
         err = session_for(j, &ref, &group->in_use);
     if (err)
         return err;
+    plan->direct |= e->kind == KFE_DIRECT;
     const kfe_session *session = j->work->in_use[group->in_use].session;
     if (e->commitment != NULL && !kfe_equal_ct(e->commitment, session->commitment, KFE_COMMIT_LEN))
         return kfe_fail(KFE_E_AUTH, "record refused: its commitment is to another key");
@@ -149,6 +150,17 @@ static kfe_error check_rows(const kfe_plan *plan, const kfe_record *in)
     return KFE_OK;
 }
 
+static kfe_error pay(const kfe_job *j, const kfe_plan *plan)
+{
+    kfe_error err = KFE_OK;
+    for (unsigned g = 0; !err && plan->direct && g < plan->n_groups; g++) {
+        const kfe_group *group = &plan->groups[g];
+        if (!group->skipped)
+            err = kfe_session_pay(j->state, j->work->in_use[group->in_use].session, group->n_tags);
+    }
+    return err;
+}
+
 static kfe_error plan_one(kfe_job *j, size_t index)
 {
     const kfe_record *in = &j->in[index];
@@ -162,6 +174,8 @@ static kfe_error plan_one(kfe_job *j, size_t index)
         kfe_plan_add(j->work, plan);
     }
     kfe_error err = check_rows(plan, in);
+    if (!err)
+        err = pay(j, plan);
     if (!err)
         kfe_job_take(j, index, plan);
     return err;

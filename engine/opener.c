@@ -28,7 +28,9 @@ kfe_error kfe_opener_origin(const kfe_crypto *crypto, kfe_opener_ref *ref)
     return KFE_OK;
 }
 
-static bool take_token(kfe_state *state)
+/* What is there is enough for any number, as a record may have more fields than the bucket has
+ * tokens: the debt is paid off before the next. */
+static kfe_error take_tokens(kfe_state *state, double n)
 {
     int64_t now = kfe_now_ms();
     state->tokens += (double)(now - state->tokens_at) * KFE_UNPROVEN_PER_S / 1000.0;
@@ -36,9 +38,9 @@ static bool take_token(kfe_state *state)
         state->tokens = KFE_UNPROVEN_BURST;
     state->tokens_at = now;
     if (state->tokens < 1)
-        return false;
-    state->tokens -= 1;
-    return true;
+        return kfe_fail(KFE_E_BUSY, "too many sessions of which no record verified yet");
+    state->tokens -= n;
+    return KFE_OK;
 }
 
 /* An outage is nobody's made-up session. */
@@ -94,8 +96,8 @@ static kfe_error make(kfe_state *state, const kfe_opener_ref *ref, const char *n
         return KFE_E_MEMORY;
     /* What is known to be missing costs no call, so no token. */
     kfe_error err = kfe_slot_known_bad(slot);
-    if (!err && !ref->sealing && !take_token(state))
-        err = kfe_fail(KFE_E_BUSY, "too many sessions of which no record verified yet");
+    if (!err && !ref->sealing)
+        err = take_tokens(state, 1);
     if (!err) {
         err = kfe_slot_load(state, slot);
         give_back(state, ref, err);
@@ -188,13 +190,26 @@ kfe_error kfe_opener_get(kfe_state *state, const kfe_opener_ref *ref, kfe_sessio
     return err;
 }
 
+kfe_error kfe_session_pay(kfe_state *state, kfe_session *session, uint32_t fields)
+{
+    if (session->kind != KFE_DIRECT || atomic_load(&session->proven))
+        return KFE_OK;
+    double n = fields < KFE_UNPROVEN_BURST ? fields : KFE_UNPROVEN_BURST;
+    pthread_mutex_lock(&state->lock);
+    kfe_error err = take_tokens(state, n);
+    if (!err)
+        session->paid += n;
+    pthread_mutex_unlock(&state->lock);
+    return err;
+}
+
 void kfe_session_prove(kfe_state *state, kfe_session *session)
 {
     if (atomic_load(&session->proven))
         return;
     pthread_mutex_lock(&state->lock);
     if (!atomic_exchange(&session->proven, true)) {
-        state->tokens += 1;
+        state->tokens += 1 + session->paid;
         if (!session->cached &&
             kfe_map_find(&state->open, session->id, session->node.id_len) == NULL)
             cache(state, session);

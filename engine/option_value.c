@@ -216,12 +216,5 @@ static kfe_error check_kind(const kfe_option *option, const char *value)
 
 kfe_error kfe_option_check(const kfe_option *option, const char *value)
 {
-    if (option->lacks == KFE_LACKS_OPTION)
-        return kfe_fail(KFE_E_CONFIG, "%s: this version of kfe does not have it yet", option->name);
-    kfe_error err = check_kind(option, value);
-    if (err)
-        return err;
-    if (option->lacks == KFE_LACKS_OTHERS && strcmp(value, option->initial) != 0)
-        return not_yet(option, value);
-    return KFE_OK;
+    return check_kind(option, value);
 }

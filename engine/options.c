@@ -36,8 +36,8 @@ static const kfe_option table[] = {
      .choices = CHOICES("auto", "derived", "wrapped", "direct")},
     {.name = "encryption.keyprovider.pkcs11.allow.rsa",
      BOOLEAN,
-     .initial = "false",
-     .lacks = KFE_LACKS_OTHERS},
+     .generic = true, /* the engine refuses records by it, whoever unwraps */
+     .initial = "false"},
     {.name = "encryption.keyprovider.refresh.ms",
      .kind = KFE_OPTION_NUMBER,
      .generic = true,

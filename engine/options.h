@@ -23,13 +23,6 @@ typedef enum {
     KFE_OPTION_TOPIC_MAP, /* engine/topic_map.h: REGEX=REPLACEMENT */
 } kfe_option_kind;
 
-/* What this version does not have: it is refused by name, never ignored. */
-typedef enum {
-    KFE_LACKS_NOTHING,
-    KFE_LACKS_OPTION, /* whatever the value */
-    KFE_LACKS_OTHERS, /* every value but the default */
-} kfe_option_lack;
-
 typedef struct {
     const char *name;
     const char *initial;        /* the default; NULL: none */
@@ -37,7 +30,6 @@ typedef struct {
     const char *const *later;   /* the choices that this version lacks, same form; or NULL */
     uint64_t min, max;
     kfe_option_kind kind;
-    kfe_option_lack lacks;
     bool generic; /* under a class prefix, yet every class has it: the engine reads it */
 } kfe_option;
 

@@ -56,6 +56,7 @@ typedef struct kfe_plan {
     const kfe_backend *backend; /* of its messages, once bound */
     bool mixed;                 /* they have more than one */
     bool bound;
+    bool direct; /* opening: keys in a token open fields of it */
     bool listed; /* its topic is listed in encryption.unencrypted.topics */
     bool once;   /* more than the form decided: fits the one record */
     unsigned n_groups;

@@ -160,7 +160,11 @@ struct kfe_reporter {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool stop;
+    bool alone; /* it was stopped by its own callback: nobody joins it */
 };
+
+/* Of which this is the thread. */
+static _Thread_local kfe_reporter *own;
 
 static void add_ms(struct timespec *t, int64_t ms)
 {
@@ -172,9 +176,17 @@ static void add_ms(struct timespec *t, int64_t ms)
     }
 }
 
+static void destroy(kfe_reporter *r)
+{
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
 static void *report_on(void *arg)
 {
     kfe_reporter *r = arg;
+    own = r;
     struct timespec next;
     clock_gettime(CLOCK_MONOTONIC, &next);
     pthread_mutex_lock(&r->lock);
@@ -192,15 +204,11 @@ static void *report_on(void *arg)
         clock_gettime(CLOCK_MONOTONIC, &next);
         pthread_mutex_lock(&r->lock);
     }
+    bool alone = r->alone;
     pthread_mutex_unlock(&r->lock);
+    if (alone)
+        destroy(r);
     return NULL;
-}
-
-static void destroy(kfe_reporter *r)
-{
-    pthread_cond_destroy(&r->changed);
-    pthread_mutex_destroy(&r->lock);
-    free(r);
 }
 
 void kfe_reporter_stop(kfe_reporter *r)
@@ -209,8 +217,13 @@ void kfe_reporter_stop(kfe_reporter *r)
         return;
     pthread_mutex_lock(&r->lock);
     r->stop = true;
+    r->alone = r == own;
     pthread_cond_signal(&r->changed);
     pthread_mutex_unlock(&r->lock);
+    if (r == own) {
+        pthread_detach(pthread_self());
+        return;
+    }
     pthread_join(r->thread, NULL);
     destroy(r);
 }

@@ -9,8 +9,8 @@
 /* The thread that reports: of one process, ends with its state. */
 typedef struct kfe_reporter kfe_reporter;
 
-/* Ends it and frees it; no callback is under way afterwards. NULL is fine. Not from the callback
- * itself. */
+/* Ends it and frees it; no callback is under way afterwards, but the one that calls this. NULL is
+ * fine. */
 void kfe_reporter_stop(kfe_reporter *reporter);
 
 #endif

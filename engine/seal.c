@@ -161,7 +161,8 @@ static kfe_error write_metadata(const kfe_job *j, kfe_plan *plan)
         e->session = (kfe_bytes){session->wire, session->wire_len};
         e->iv_len = session->iv_len;
         e->commitment = session->committed ? session->commitment : NULL;
-        uint8_t *start = kfe_work_keep(j->work, KFE_META_MAX);
+        uint8_t *start =
+            kfe_work_keep(j->work, KFE_META_MAX - KFE_KEY_WRAPPED_MAX + session->wire_len);
         if (start == NULL)
             return kfe_fail(KFE_E_MEMORY, "out of memory");
         e->metadata = (kfe_bytes){start, (size_t)(kfe_envelope_write(start, e) - start)};
@@ -258,6 +259,8 @@ static kfe_error seal_all(kfe_job *j, uint8_t *at)
         else if (j->items[i].text != NULL)
             kfe_layout_scatter(j, i);
     }
+    for (size_t u = 0; err && u < j->work->n_in_use; u++)
+        kfe_sealer_failed(j->state, j->work->in_use[u].session);
     return kfe_work_result(j->work);
 }
 

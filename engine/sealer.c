@@ -57,7 +57,7 @@ static bool usable(kfe_state *state, kfe_sealer *sealer, int64_t now)
         session->until = slot->loaded->key->state == KFE_KEY_ACTIVE ? slot->until : 0;
     else if (!fresh && slot->error && slot->loaded == NULL)
         session->until = 0; /* the provider said that the key is gone */
-    return now < session->until && now - session->born < KFE_HARD_AGE_MS &&
+    return !session->stale && now < session->until && now - session->born < KFE_HARD_AGE_MS &&
            !kfe_counter_past(session->counter, KFE_HARD_FIELDS, KFE_HARD_BLOCKS * 16);
 }
 
@@ -205,4 +205,18 @@ kfe_error kfe_sealer_get(kfe_state *state, const kfe_key_ref *ref, kfe_session *
     kfe_error err = get_locked(state, ref, out, until);
     pthread_mutex_unlock(&state->lock);
     return err;
+}
+
+void kfe_sealer_failed(kfe_state *state, kfe_session *session)
+{
+    unsigned iv_len = 0;
+    if (session->kind != KFE_DIRECT)
+        return;
+    kfe_key *key = session->loaded->key;
+    if (key->ops->iv_size(key, &iv_len) || iv_len == session->iv_len)
+        return;
+    pthread_mutex_lock(&state->lock);
+    session->stale = true;
+    pthread_mutex_unlock(&state->lock);
+    atomic_fetch_add(&state->epoch, 1);
 }

@@ -78,6 +78,7 @@ static void read_values(kfe_settings *s)
     s->values = kfe_config_flag(s->config, "encryption.encrypt.values");
     s->record_scope = strcmp(get(s, "encryption.scope"), "record") == 0;
     s->commit = kfe_config_flag(s->config, "encryption.commit");
+    s->allow_rsa = kfe_config_flag(s->config, "encryption.keyprovider.pkcs11.allow.rsa");
     s->partial = kfe_config_flag(s->config, "encryption.consumer.partial");
     s->has_manager = kfe_config_get(s->config, "encryption.keymanager.class") != NULL;
     const char *added = get(s, "encryption.consumer.added.headers");

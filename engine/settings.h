@@ -19,7 +19,7 @@ typedef struct {
     uint8_t suite;   /* to seal with */
     unsigned suites; /* bit s: suite s may be opened */
     enum { KFE_KEYS_CLEAR, KFE_KEYS_SEALED, KFE_KEYS_DETERMINISTIC } keys;
-    bool values, record_scope, commit, partial, has_manager;
+    bool values, record_scope, commit, partial, has_manager, allow_rsa;
     kfe_pattern *headers;     /* which headers are sealed */
     kfe_pattern *unencrypted; /* NULL: not set */
     char det_name[KFE_NAME_MAX + 1];

@@ -77,9 +77,11 @@ typedef struct {
     unsigned iv_len;      /* direct */
     kfe_loaded *loaded;   /* direct: the key that seals or opens */
     kfe_tally *tally;     /* direct, sealing */
+    double paid;          /* direct, opening, unproven: tokens that its fields took */
     kfe_counter *counter; /* sealing */
     int64_t born;
     int64_t until; /* sealing: its key is trusted until then */
+    bool stale;    /* sealing: it must seal no more */
     bool cached;
     _Atomic bool proven; /* opening: a tag verified under it */
 } kfe_session;
@@ -174,6 +176,9 @@ kfe_error kfe_sealer_get(kfe_state *state, const kfe_key_ref *ref, kfe_session *
 void kfe_sealer_ahead(kfe_state *state, kfe_sealer *sealer, int64_t now, int64_t *next);
 /* Makes the successor of a session: the keeper's work. Lock held. */
 void kfe_sealer_renew(kfe_state *state, kfe_sealer *sealer);
+/* A call that seals by this session failed. A token that makes IVs of another length than its
+ * envelopes say gets another session, which the next call makes; nothing else is done. */
+void kfe_sealer_failed(kfe_state *state, kfe_session *session);
 
 /* What names an opening session. Suite 0: a deterministic reference, which has neither salt nor
  * origin. */
@@ -195,7 +200,10 @@ kfe_error kfe_opener_origin(const kfe_crypto *crypto, kfe_opener_ref *ref);
 
 kfe_error kfe_opener_get(kfe_state *state, const kfe_opener_ref *ref, kfe_session **out,
                          int64_t *until);
-/* A first tag verified: gives its token back, and a place in the cache. */
+/* Takes tokens for fields that a direct session is to open: each is a call of the token. Unproven
+ * it has but the bucket's; KFE_E_BUSY when that is empty. Nothing, for other kinds. */
+kfe_error kfe_session_pay(kfe_state *state, kfe_session *session, uint32_t fields);
+/* A first tag verified: gives its tokens back, and a place in the cache. */
 void kfe_session_prove(kfe_state *state, kfe_session *session);
 void kfe_session_put(kfe_state *state, kfe_session *session);
 void kfe_session_drop(kfe_state *state, kfe_session *session); /* the same, lock held */

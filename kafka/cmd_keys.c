@@ -160,12 +160,12 @@ static kfe_error confirm_destroy(const kfe_cmd_options *o, const key_argument *k
 }
 
 /* "" and the like are no kind. */
-static bool read_kind(const char *text, kfe_session_kind *out)
+static bool read_kind(const char *text, kfe_key_purpose *out)
 {
-    static const char *const names[] = {"derived", "wrapped", "direct"};
-    for (unsigned i = 0; i < 3; i++)
+    static const char *const names[] = {"derived", "wrapped", "direct", "rsa"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (strcmp(text, names[i]) == 0) {
-            *out = (kfe_session_kind)i;
+            *out = (kfe_key_purpose)i;
             return true;
         }
     return false;
@@ -174,10 +174,10 @@ static bool read_kind(const char *text, kfe_session_kind *out)
 static kfe_error create_key(const kfe_cmd_options *o, kfe_key_provider *provider,
                             const key_argument *key)
 {
-    kfe_session_kind kind = KFE_DERIVED;
+    kfe_key_purpose kind = KFE_FOR_DERIVED;
     if (o->kind != NULL && !read_kind(o->kind, &kind))
-        return kfe_fail(KFE_E_ARGUMENT, "--kind wants derived, wrapped or direct");
-    if (o->kind != NULL && kind != KFE_DERIVED && !KFE_HAS(provider->ops, create_kind))
+        return kfe_fail(KFE_E_ARGUMENT, "--kind wants derived, wrapped, direct or rsa");
+    if (o->kind != NULL && kind != KFE_FOR_DERIVED && !KFE_HAS(provider->ops, create_kind))
         return kfe_fail(KFE_E_ARGUMENT, "KeyProvider %s makes keys of the kind derived alone",
                         provider->ops->name);
     kfe_error err = o->kind != NULL && KFE_HAS(provider->ops, create_kind)
@@ -267,7 +267,7 @@ static int run(kfe_cmd_options *o)
 
 static const char help[] =
     "Usage: kfe keys list                  -F FILE\n"
-    "       kfe keys create  NAME          -F FILE [--kind derived|wrapped|direct]\n"
+    "       kfe keys create  NAME          -F FILE [--kind KIND]\n"
     "       kfe keys rotate  NAME          -F FILE\n"
     "       kfe keys retire  NAME@VERSION  -F FILE\n"
     "       kfe keys destroy NAME@VERSION  -F FILE [--yes]\n"
@@ -291,8 +291,9 @@ static const char help[] =
     "  -F, --file FILE       read name=value lines (default: the file that KFE_CONFIG names)\n"
     "  -X, --set NAME=VALUE  set one option; wins over files\n"
     "  -y, --yes             do not ask before destroying\n"
-    "  -k, --kind KIND       what the new key is for: sessions derived from it (default), wrapped\n"
-    "                        under it, or every field sealed by the token\n"
+    "  -k, --kind KIND       derived (default): sessions are derived from the new key; wrapped:\n"
+    "                        wrapped under it; direct: the token seals every field; rsa: wrapped\n"
+    "                        under an RSA key (encryption.keyprovider.pkcs11.allow.rsa)\n"
     "  -K, --kek NAME        label of the AES key in the token that wraps\n"
     "\n"
     "A PIN or passphrase is never an argument: its option holds env:NAME or file:PATH, or it is\n"

@@ -2,18 +2,20 @@
 #include <stdio.h>
 
 #include "pkcs11/admin.h"
+#include "pkcs11/id.h"
 #include "pkcs11/lookup.h"
 #include "pkcs11/marker.h"
+#include "pkcs11/rsa.h"
 #include "pkcs11/secretkey.h"
 #include "pkcs11/uri.h"
 
-enum { WHERE_MAX = 1280 }; /* a name of 255 bytes, three characters each, and the rest */
+enum { WHERE_MAX = 2048 }; /* a name of 255 bytes twice, three characters each, and the rest */
 
 struct job {
     char name[KFE_NAME_MAX + 1];
     uint32_t version;
     kfe_key_state state;
-    kfe_session_kind kind;
+    kfe_key_purpose purpose;
 };
 
 static struct job job_for(const char *name, uint32_t version)
@@ -64,7 +66,7 @@ static void list_drop(void *arg)
 kfe_error kfe_p11_admin_list(kfe_p11_token *token, kfe_key_each *each, void *arg)
 {
     static const kfe_p11_task task = {list_work, sizeof(kfe_p11_catalog), list_drop, KFE_P11_FIND};
-    kfe_p11_catalog catalog = {NULL, 0, 0};
+    kfe_p11_catalog catalog = {NULL, 0, 0, false};
     kfe_error err = kfe_p11_token_find(token, &task, &catalog);
     if (err)
         return err;
@@ -73,7 +75,10 @@ kfe_error kfe_p11_admin_list(kfe_p11_token *token, kfe_key_each *each, void *arg
     for (size_t i = 0; !err && i < catalog.n; i++) {
         const kfe_p11_entry *entry = &catalog.entries[i];
         char where[WHERE_MAX];
-        kfe_p11_uri_of_key(&info, entry->name, entry->version, where, sizeof(where));
+        const kfe_key_ref ref = {entry->name, entry->version};
+        kfe_p11_id id;
+        kfe_p11_id_of_key(&ref, entry->plain_id, &id);
+        kfe_p11_uri_of_key(&info, entry->class, entry->name, &id, where, sizeof(where));
         const kfe_key_info key = {sizeof(key),
                                   entry->name,
                                   entry->version,
@@ -95,7 +100,7 @@ static kfe_error verify_made(kfe_p11_session *session, const kfe_key_ref *ref,
 {
     kfe_p11_entry entry;
     kfe_error err = kfe_p11_lookup(session, ref, &entry);
-    if (err == KFE_E_KEY_DENIED)
+    if (err == KFE_E_KEY_DENIED || err == KFE_E_KEY_UNKNOWN)
         session->calls->C_DestroyObject(session->handle, made);
     return err;
 }
@@ -103,7 +108,8 @@ static kfe_error verify_made(kfe_p11_session *session, const kfe_key_ref *ref,
 static kfe_error make(kfe_p11_session *session, const kfe_key_ref *ref, kfe_p11_make what)
 {
     CK_OBJECT_HANDLE made;
-    kfe_error err = kfe_p11_secretkey_create(session, ref, what, &made);
+    kfe_error err = what == KFE_P11_MAKE_RSA ? kfe_p11_rsa_create(session, ref, &made)
+                                             : kfe_p11_secretkey_create(session, ref, what, &made);
     return err ? err : verify_made(session, ref, made);
 }
 
@@ -120,10 +126,11 @@ static kfe_error look_at_newest(kfe_p11_session *session, const kfe_p11_catalog 
         if (entry->hits == 0)
             continue;
         kfe_error err = kfe_p11_secretkey_look(session, entry->key, &ref, &use);
-        if (err == KFE_E_KEY_DENIED)
+        if (err == KFE_E_KEY_DENIED && use.type != CKK_RSA)
             continue;
         *out = kfe_p11_secretkey_make_like(&use);
-        return err;
+        /* What is wrong with an RSA key is not with the next one, but for the permission. */
+        return err == KFE_E_KEY_DENIED && session->allow_rsa ? KFE_OK : err;
     }
     return KFE_OK;
 }
@@ -142,7 +149,12 @@ static kfe_error create_work(kfe_p11_session *session, void *arg)
                         "key %.150s is there, or was: make its next version by `kfe keys rotate`",
                         job->name);
     const kfe_key_ref ref = ref_of(job);
-    return make(session, &ref, kfe_p11_secretkey_make_for(session, job->kind));
+    kfe_p11_make what = kfe_p11_secretkey_make_for(session, job->purpose);
+    if (what == KFE_P11_MAKE_RSA && !session->allow_rsa)
+        return kfe_fail(KFE_E_CONFIG, "an RSA key needs " KFE_P11_ALLOW_RSA_OPTION "=true, here "
+                                      "and at consumers: whoever has its public half can make "
+                                      "records that open");
+    return make(session, &ref, what);
 }
 
 static kfe_error rotate_work(kfe_p11_session *session, void *arg)
@@ -170,11 +182,11 @@ static kfe_error rotate_work(kfe_p11_session *session, void *arg)
     return make(session, &ref, what);
 }
 
-kfe_error kfe_p11_admin_create(kfe_p11_token *token, const char *name, kfe_session_kind kind)
+kfe_error kfe_p11_admin_create(kfe_p11_token *token, const char *name, kfe_key_purpose purpose)
 {
     static const kfe_p11_task task = {create_work, sizeof(struct job), NULL, KFE_P11_GENERATE};
     struct job job = job_for(name, 1);
-    job.kind = kind;
+    job.purpose = purpose;
     return kfe_p11_token_write(token, &task, &job);
 }
 

@@ -11,7 +11,7 @@
 /* By name, then version; destroyed versions too, whose `where` is NULL. */
 kfe_error kfe_p11_admin_list(kfe_p11_token *token, kfe_key_each *each, void *arg);
 /* KFE_E_ARGUMENT: the name was used before, be it by a destroyed key. */
-kfe_error kfe_p11_admin_create(kfe_p11_token *token, const char *name, kfe_session_kind kind);
+kfe_error kfe_p11_admin_create(kfe_p11_token *token, const char *name, kfe_key_purpose purpose);
 /* The version after the highest ever used, for the same kind of sessions as the newest that is
  * there. KFE_E_KEY_UNKNOWN: no such name. */
 kfe_error kfe_p11_admin_rotate(kfe_p11_token *token, const char *name, uint32_t *version);

@@ -4,7 +4,10 @@
 
 #include "pkcs11/catalog.h"
 #include "pkcs11/find.h"
+#include "pkcs11/id.h"
 #include "pkcs11/marker.h"
+
+enum { TRIES = 8 };
 
 static kfe_error add(kfe_p11_catalog *catalog, const kfe_p11_entry *entry)
 {
@@ -31,17 +34,43 @@ static bool name_of(const CK_ATTRIBUTE *label, char out[KFE_NAME_MAX + 1])
     return kfe_key_name_check(out) == KFE_OK;
 }
 
+static kfe_error damaged(const char *name, const char *what)
+{
+    return kfe_fail(KFE_E_KEY_DENIED,
+                    "a state marker of key %.80s is damaged: correct or delete the %s", name, what);
+}
+
+/* A key, or a marker that is an object like a key. */
 static kfe_error add_key(kfe_p11_catalog *catalog, kfe_p11_session *session,
                          CK_OBJECT_HANDLE object)
 {
-    CK_BYTE label[KFE_NAME_MAX], id[4];
-    CK_ATTRIBUTE a[] = {{CKA_LABEL, label, sizeof(label)}, {CKA_ID, id, sizeof(id)}};
+    CK_BYTE label[KFE_NAME_MAX];
+    kfe_p11_id id;
     kfe_p11_entry entry = {.state = KFE_KEY_ACTIVE, .key = object, .hits = 1};
-    kfe_error err = kfe_p11_read(session, object, a, 2);
-    if (err || a[1].ulValueLen != sizeof(id) || !name_of(&a[0], entry.name))
+    CK_ATTRIBUTE a[] = {{CKA_LABEL, label, sizeof(label)},
+                        {CKA_ID, id.bytes, sizeof(id.bytes)},
+                        {CKA_CLASS, &entry.class, sizeof(entry.class)}};
+    kfe_error err = kfe_p11_read(session, object, a, 3);
+    if (err)
         return err;
-    entry.version = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
-    return entry.version == 0 ? KFE_OK : add(catalog, &entry);
+    catalog->gone |= a[2].ulValueLen != sizeof(entry.class); /* every object has a class */
+    if (a[1].ulValueLen > sizeof(id.bytes) || !name_of(&a[0], entry.name))
+        return KFE_OK;
+    id.len = a[1].ulValueLen;
+    entry.plain_id = id.len == sizeof(entry.version);
+    switch (kfe_p11_id_parse(&id, entry.name, &entry.version, &entry.state)) {
+    case KFE_P11_ID_FOREIGN:
+        return KFE_OK;
+    case KFE_P11_ID_DAMAGED:
+        return damaged(entry.name, "secret key with that label and no such state in its CKA_ID");
+    case KFE_P11_ID_MARKER:
+        entry.key = CK_INVALID_HANDLE;
+        entry.hits = 0;
+        break;
+    case KFE_P11_ID_KEY:
+        break;
+    }
+    return add(catalog, &entry);
 }
 
 static kfe_error add_marker(kfe_p11_catalog *catalog, kfe_p11_session *session,
@@ -55,10 +84,8 @@ static kfe_error add_marker(kfe_p11_catalog *catalog, kfe_p11_session *session,
         return err;
     if (a[1].ulValueLen > sizeof(text) ||
         !kfe_p11_marker_parse(text, a[1].ulValueLen, &entry.state, &entry.version))
-        return kfe_fail(KFE_E_KEY_DENIED,
-                        "a state marker of key %.80s is damaged: correct or delete the data object "
-                        "with that label and application \"" KFE_P11_MARKER_APPLICATION "\"",
-                        entry.name);
+        return damaged(entry.name, "data object with that label and application "
+                                   "\"" KFE_P11_MARKER_APPLICATION "\"");
     return add(catalog, &entry);
 }
 
@@ -110,37 +137,56 @@ static void merge(kfe_p11_catalog *catalog)
         into->hits += from->hits;
         if (from->state > into->state)
             into->state = from->state;
-        if (into->key == CK_INVALID_HANDLE)
+        if (into->key == CK_INVALID_HANDLE) {
             into->key = from->key;
+            into->class = from->class;
+            into->plain_id = from->plain_id;
+        }
     }
     catalog->n = last + 1;
 }
 
-kfe_error kfe_p11_catalog_load(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name)
+static kfe_error read_all(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name)
 {
     static const char application[] = KFE_P11_MARKER_APPLICATION;
     const CK_ATTRIBUTE marked = {CKA_APPLICATION, (void *)(uintptr_t)application,
                                  sizeof(application) - 1};
-    *catalog = (kfe_p11_catalog){NULL, 0, 0};
+    static const CK_KEY_TYPE type = CKK_RSA;
+    const CK_ATTRIBUTE rsa = {CKA_KEY_TYPE, (void *)(uintptr_t)&type, sizeof(type)};
+    *catalog = (kfe_p11_catalog){NULL, 0, 0, false};
     /* Keys before markers: a key that is destroyed meanwhile had its marker written first, so it
      * is seen as destroyed, never as unknown. */
     kfe_error err = add_all(catalog, session, CKO_SECRET_KEY, (CK_ATTRIBUTE){0}, name, add_key);
     if (!err)
+        err = add_all(catalog, session, CKO_PRIVATE_KEY, rsa, name, add_key);
+    if (!err)
         err = add_all(catalog, session, CKO_DATA, marked, name, add_marker);
     if (!err)
         err = kfe_p11_session_verify(session);
-    if (err) {
+    if (err)
         kfe_p11_catalog_wipe(catalog);
-        return err;
+    return err;
+}
+
+kfe_error kfe_p11_catalog_load(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name)
+{
+    for (int tries = 0; tries < TRIES; tries++) {
+        kfe_error err = read_all(catalog, session, name);
+        if (err)
+            return err;
+        if (!catalog->gone) {
+            merge(catalog);
+            return KFE_OK;
+        }
+        kfe_p11_catalog_wipe(catalog); /* its marker may be one that the search was too early for */
     }
-    merge(catalog);
-    return KFE_OK;
+    return kfe_fail(KFE_E_PROVIDER, "keys are destroyed faster than the token lists them");
 }
 
 void kfe_p11_catalog_wipe(kfe_p11_catalog *catalog)
 {
     free(catalog->entries);
-    *catalog = (kfe_p11_catalog){NULL, 0, 0};
+    *catalog = (kfe_p11_catalog){NULL, 0, 0, false};
 }
 
 const kfe_p11_entry *kfe_p11_catalog_version(const kfe_p11_catalog *catalog, uint32_t version)

@@ -2,7 +2,8 @@
 #ifndef KFE_PKCS11_CATALOG_H
 #define KFE_PKCS11_CATALOG_H
 
-/* What a token holds under the names that kfe uses: key objects and state markers together.
+/* What a token holds under the names that kfe uses: key objects (secret keys, and the private
+ * halves of RSA) and state markers together.
  * Only private token objects count: anybody may add public ones. */
 
 #include <kfe/keys.h>
@@ -12,19 +13,23 @@
 typedef struct {
     char name[KFE_NAME_MAX + 1];
     uint32_t version;
-    kfe_key_state state;  /* as the markers say */
-    CK_OBJECT_HANDLE key; /* CK_INVALID_HANDLE when there is no object */
-    unsigned hits;        /* key objects for this name and version: more than 1 is ambiguous */
-    char wrong[120];      /* not written here: for who looks closer; "" */
+    kfe_key_state state;   /* as the markers say */
+    bool plain_id;         /* CKA_ID is the version alone (id.h) */
+    CK_OBJECT_CLASS class; /* of that object */
+    CK_OBJECT_HANDLE key;  /* CK_INVALID_HANDLE when there is no object */
+    unsigned hits;         /* key objects for this name and version: more than 1 is ambiguous */
+    char wrong[120];       /* not written here: for who looks closer; "" */
 } kfe_p11_entry;
 
 typedef struct {
     kfe_p11_entry *entries; /* by name, then version; one for each (name, version) */
     size_t n, cap;
+    bool gone; /* an object was destroyed between being found and being read */
 } kfe_p11_catalog;
 
 /* Reads the entries of `name`, or of every name when it is NULL. Objects that carry no version are
- * not ours and left out. KFE_E_KEY_DENIED: a marker that does not parse. */
+ * not ours and left out. KFE_E_KEY_DENIED: a marker that does not parse. KFE_E_PROVIDER: objects
+ * came and went all the time. */
 kfe_error kfe_p11_catalog_load(kfe_p11_catalog *catalog, kfe_p11_session *session,
                                const char *name);
 void kfe_p11_catalog_wipe(kfe_p11_catalog *catalog);

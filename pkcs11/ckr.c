@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pkcs11/ckr.h"
 
+/* Of PKCS#11 3.0, which the header does not have. */
+#ifndef CKR_AEAD_DECRYPT_FAILED
+#define CKR_AEAD_DECRYPT_FAILED 0x42ul
+#endif
+
 #define NAMED(code)                                                                                \
     {                                                                                              \
         code, #code                                                                                \
@@ -27,6 +32,7 @@ static const struct {
     NAMED(CKR_DATA_LEN_RANGE),
     NAMED(CKR_ENCRYPTED_DATA_INVALID),
     NAMED(CKR_ENCRYPTED_DATA_LEN_RANGE),
+    NAMED(CKR_AEAD_DECRYPT_FAILED),
     NAMED(CKR_WRAPPED_KEY_INVALID),
     NAMED(CKR_WRAPPED_KEY_LEN_RANGE),
     NAMED(CKR_WRAPPING_KEY_HANDLE_INVALID),
@@ -118,6 +124,7 @@ kfe_error kfe_p11_ckr_error(CK_RV rv)
     case CKR_DATA_LEN_RANGE:
     case CKR_ENCRYPTED_DATA_INVALID:
     case CKR_ENCRYPTED_DATA_LEN_RANGE:
+    case CKR_AEAD_DECRYPT_FAILED:
     case CKR_WRAPPED_KEY_INVALID:
     case CKR_WRAPPED_KEY_LEN_RANGE:
         return KFE_E_AUTH;

@@ -22,6 +22,7 @@ struct run {
     struct batch *batch;
     bool opens;
     unsigned iv_size; /* found by the probe; or what seal has to keep to */
+    size_t n_done;    /* of the batch: a second try goes on there */
 };
 
 static void drop(void *arg)
@@ -35,17 +36,27 @@ static void drop(void *arg)
 
 /* ---- In the token's threads --------------------------------------------------------------- */
 
+static void advance(struct run *run, kfe_p11_session *session)
+{
+    run->n_done++;
+    session->advanced = true;
+}
+
 static kfe_error seal_work(kfe_p11_session *session, void *arg)
 {
     struct run *run = arg;
     CK_OBJECT_HANDLE key;
     kfe_error err = kfe_p11_object_fast(run->object, session, &key);
-    for (size_t i = 0; !err && i < run->batch->n; i++) {
-        kfe_p11_message *m = &run->batch->messages[i];
+    while (!err && run->n_done < run->batch->n) {
+        kfe_p11_message *m = &run->batch->messages[run->n_done];
         err = kfe_p11_gcm_seal(session, key, m);
-        if (!err && m->iv_size != run->iv_size)
+        if (!err && m->iv_size != run->iv_size) {
+            kfe_p11_object_set_iv_size(run->object, 0); /* to be found out anew */
             err = kfe_fail(KFE_E_PROVIDER, "the token makes IVs of %u bytes now, %u before",
                            m->iv_size, run->iv_size);
+        }
+        if (!err)
+            advance(run, session);
     }
     return kfe_p11_object_end(run->object, session, err);
 }
@@ -55,8 +66,11 @@ static kfe_error open_work(kfe_p11_session *session, void *arg)
     struct run *run = arg;
     CK_OBJECT_HANDLE key;
     kfe_error err = kfe_p11_object_fast(run->object, session, &key);
-    for (size_t i = 0; !err && i < run->batch->n; i++)
-        err = kfe_p11_gcm_open(session, key, &run->batch->messages[i]);
+    while (!err && run->n_done < run->batch->n) {
+        err = kfe_p11_gcm_open(session, key, &run->batch->messages[run->n_done]);
+        if (!err)
+            advance(run, session);
+    }
     return kfe_p11_object_end(run->object, session, err);
 }
 
@@ -72,6 +86,13 @@ static kfe_error probe_work(kfe_p11_session *session, void *arg)
     return kfe_p11_object_end(run->object, session, err);
 }
 
+static kfe_error copy_work(kfe_p11_session *session, void *arg)
+{
+    struct run *run = arg;
+    return kfe_p11_object_end(run->object, session, kfe_p11_object_copy(run->object, session));
+}
+
+static const kfe_p11_task copy_task = {copy_work, sizeof(struct run), drop, KFE_P11_FIND};
 static const kfe_p11_task seal_task = {seal_work, sizeof(struct run), drop, KFE_P11_ENCRYPT};
 static const kfe_p11_task open_task = {open_work, sizeof(struct run), drop, KFE_P11_DECRYPT};
 static const kfe_p11_task probe_task = {probe_work, sizeof(struct run), drop, KFE_P11_ENCRYPT};
@@ -146,10 +167,21 @@ static kfe_error some(kfe_p11_token *token, kfe_p11_object *object, kfe_key_fiel
     return err;
 }
 
+/* All that follows goes faster with it. */
+static kfe_error copy(kfe_p11_token *token, kfe_p11_object *object)
+{
+    if (!kfe_p11_object_wants_copy(object))
+        return KFE_OK;
+    struct run run = {.object = kfe_p11_object_ref(object)};
+    kfe_error err = kfe_p11_token_find(token, &copy_task, &run);
+    drop(&run);
+    return err;
+}
+
 static kfe_error all(kfe_p11_token *token, kfe_p11_object *object, kfe_key_field *fields, size_t n,
                      bool seal)
 {
-    kfe_error err = KFE_OK;
+    kfe_error err = copy(token, object);
     for (size_t at = 0; !err && at < n; at += AT_ONCE)
         err = some(token, object, fields + at, n - at < AT_ONCE ? n - at : AT_ONCE, seal);
     for (size_t i = 0; err && i < n; i++)
@@ -175,8 +207,11 @@ kfe_error kfe_p11_direct_iv_size(kfe_p11_token *token, kfe_p11_object *object, b
     *len = kfe_p11_object_iv_size(object);
     if (*len > 0)
         return KFE_OK;
+    kfe_error err = copy(token, object);
+    if (err)
+        return err;
     struct run run = {.object = kfe_p11_object_ref(object), .opens = opens};
-    kfe_error err = kfe_p11_token_read(token, &probe_task, &run);
+    err = kfe_p11_token_read(token, &probe_task, &run);
     *len = run.iv_size;
     drop(&run);
     return err;

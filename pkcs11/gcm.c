@@ -67,17 +67,26 @@ kfe_error kfe_p11_gcm_seal(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_p
     return take(m, got);
 }
 
-bool kfe_p11_bad_data(const kfe_p11_session *session, CK_RV rv)
+/* A vendor's code, or one that no table has, may mean anything, too. */
+static bool tells_nothing(CK_RV rv)
+{
+    kfe_p11_cure cure = kfe_p11_ckr_cure(rv);
+    return cure == KFE_P11_AMBIGUOUS ||
+           (cure == KFE_P11_NO_CURE && kfe_p11_ckr_error(rv) == KFE_E_PROVIDER);
+}
+
+bool kfe_p11_bad_data(kfe_p11_session *session, CK_RV rv)
 {
     if (rv == CKR_SIGNATURE_INVALID || kfe_p11_ckr_error(rv) == KFE_E_AUTH)
         return true;
-    return kfe_p11_ckr_cure(rv) == KFE_P11_AMBIGUOUS && kfe_p11_session_probe(session) == CKR_OK;
+    session->doubt = tells_nothing(rv) && kfe_p11_session_probe(session) == CKR_OK;
+    return session->doubt;
 }
 
 /* IV and associated data of a record are its writer's. A token that refuses an odd length of these
  * says something of that record, which must not fail the others of its batch; refusing what every
  * record has, it says that it cannot do AES-GCM. */
-static bool blames_parameters(const kfe_p11_session *session, const kfe_p11_message *m, CK_RV rv)
+static bool blames_parameters(kfe_p11_session *session, const kfe_p11_message *m, CK_RV rv)
 {
     if (m->iv_size == IV_LEN && m->aad_size <= AAD_USUAL)
         return false;

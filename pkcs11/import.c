@@ -6,6 +6,7 @@
 #include "pkcs11/catalog.h"
 #include "pkcs11/find.h"
 #include "pkcs11/gcm.h"
+#include "pkcs11/id.h"
 #include "pkcs11/import.h"
 #include "pkcs11/lookup.h"
 #include "pkcs11/secretkey.h"
@@ -68,7 +69,7 @@ struct template
     CK_OBJECT_CLASS class;
     CK_KEY_TYPE type;
     CK_BBOOL yes, no;
-    CK_BYTE id[4];
+    kfe_p11_id id;
     CK_ATTRIBUTE a[16];
     CK_ULONG n;
 };
@@ -78,24 +79,26 @@ static void add(struct template *t, CK_ATTRIBUTE_TYPE type, const void *value, s
     t->a[t->n++] = (CK_ATTRIBUTE){type, (void *)(uintptr_t)value, len};
 }
 
-static void fill(struct template *t, const struct job *job)
+static kfe_error fill(struct template *t, kfe_p11_session *session, const struct job *job)
 {
     static const CK_ATTRIBUTE_TYPE on[] = {CKA_TOKEN, CKA_PRIVATE, CKA_SENSITIVE, CKA_SIGN};
     static const CK_ATTRIBUTE_TYPE off[] = {CKA_EXTRACTABLE, CKA_VERIFY, CKA_ENCRYPT, CKA_DECRYPT,
                                             CKA_WRAP,        CKA_UNWRAP, CKA_DERIVE};
-    const uint32_t v = job->version;
+    const kfe_key_ref ref = {job->name, job->version};
     *t = (struct template){
         .class = CKO_SECRET_KEY, .type = CKK_GENERIC_SECRET, .yes = CK_TRUE, .no = CK_FALSE};
-    for (unsigned i = 0; i < 4; i++)
-        t->id[i] = (CK_BYTE)(v >> (24 - 8 * i));
+    kfe_error err = kfe_p11_id_choose(session, t->class, &ref, &t->id);
+    if (err)
+        return err;
     add(t, CKA_CLASS, &t->class, sizeof(t->class));
     add(t, CKA_KEY_TYPE, &t->type, sizeof(t->type));
     add(t, CKA_LABEL, job->name, strlen(job->name));
-    add(t, CKA_ID, t->id, sizeof(t->id));
+    add(t, CKA_ID, t->id.bytes, t->id.len);
     for (size_t i = 0; i < sizeof(on) / sizeof(on[0]); i++)
         add(t, on[i], &t->yes, sizeof(t->yes));
     for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
         add(t, off[i], &t->no, sizeof(t->no));
+    return KFE_OK;
 }
 
 static kfe_error next_version(kfe_p11_session *session, struct job *job)
@@ -118,7 +121,7 @@ static kfe_error verify(kfe_p11_session *session, const struct job *job, CK_OBJE
     const kfe_key_ref ref = {job->name, job->version};
     kfe_p11_entry entry;
     kfe_error err = kfe_p11_lookup(session, &ref, &entry);
-    if (err == KFE_E_KEY_DENIED)
+    if (err == KFE_E_KEY_DENIED || err == KFE_E_KEY_UNKNOWN)
         session->calls->C_DestroyObject(session->handle, made);
     return err;
 }
@@ -126,12 +129,13 @@ static kfe_error verify(kfe_p11_session *session, const struct job *job, CK_OBJE
 static kfe_error import_work(kfe_p11_session *session, void *arg)
 {
     struct job *job = arg;
-    kfe_error err = next_version(session, job);
-    if (err)
-        return err;
     struct template t;
     CK_OBJECT_HANDLE made;
-    fill(&t, job);
+    kfe_error err = next_version(session, job);
+    if (!err)
+        err = fill(&t, session, job);
+    if (err)
+        return err;
     add(&t, CKA_VALUE, job->key, sizeof(job->key));
     CK_RV rv = session->calls->C_CreateObject(session->handle, t.a, t.n, &made);
     if (rv != CKR_OK)
@@ -147,12 +151,13 @@ static kfe_error import_wrapped_work(kfe_p11_session *session, void *arg)
     kfe_error err = find_kek(session, job->kek, CKA_UNWRAP, &kek);
     if (!err)
         err = next_version(session, job);
+    struct template t;
+    if (!err)
+        err = fill(&t, session, job);
     if (err)
         return err;
     CK_MECHANISM mechanism = {CKM_AES_KEY_WRAP, NULL, 0};
     CK_ULONG len = KFE_P11_KEY_LEN;
-    struct template t;
-    fill(&t, job);
     add(&t, CKA_VALUE_LEN, &len, sizeof(len));
     CK_RV rv = session->calls->C_UnwrapKey(session->handle, &mechanism, kek, job->wrapped,
                                            sizeof(job->wrapped), t.a, t.n, &made);
@@ -167,11 +172,15 @@ static kfe_error import_wrapped_work(kfe_p11_session *session, void *arg)
     return verify(session, job, made);
 }
 
-static kfe_error run_import(kfe_p11_token *token, kfe_p11_work *work, struct job *job,
+/* A task outlives its caller when the token hangs. */
+static const kfe_p11_task import_task = {import_work, sizeof(struct job), NULL, KFE_P11_GENERATE};
+static const kfe_p11_task unwrap_task = {import_wrapped_work, sizeof(struct job), NULL,
+                                         KFE_P11_GENERATE};
+
+static kfe_error run_import(kfe_p11_token *token, const kfe_p11_task *task, struct job *job,
                             uint32_t *version)
 {
-    const kfe_p11_task task = {work, sizeof(*job), NULL, KFE_P11_GENERATE};
-    kfe_error err = kfe_p11_token_write(token, &task, job);
+    kfe_error err = kfe_p11_token_write(token, task, job);
     if (!err)
         *version = job->version;
     kfe_wipe(job, sizeof(*job));
@@ -183,7 +192,7 @@ kfe_error kfe_p11_import(kfe_p11_token *token, const char *name, const uint8_t k
 {
     struct job job = job_for(name, "");
     memcpy(job.key, key, sizeof(job.key));
-    return run_import(token, import_work, &job, version);
+    return run_import(token, &import_task, &job, version);
 }
 
 kfe_error kfe_p11_import_wrapped(kfe_p11_token *token, const char *name, const char *kek,
@@ -193,7 +202,7 @@ kfe_error kfe_p11_import_wrapped(kfe_p11_token *token, const char *name, const c
     if (wrapped.len != sizeof(job.wrapped))
         return kfe_fail(KFE_E_ARGUMENT, "a wrapped key has %d bytes", WRAPPED_LEN);
     memcpy(job.wrapped, wrapped.data, wrapped.len);
-    return run_import(token, import_wrapped_work, &job, version);
+    return run_import(token, &unwrap_task, &job, version);
 }
 
 /* ---- Export -----------------------------------------------------------------------------------

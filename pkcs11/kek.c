@@ -153,6 +153,7 @@ kfe_error kfe_p11_kek_unwrap(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe
     case 2:
         return unwrap_gcm(session, kek, aad, wrapped.data + 1, secret);
     default:
-        return kfe_fail(KFE_E_KEY_DENIED, "the session secret is wrapped by RSA, the key is none");
+        return kfe_fail(KFE_E_KEY_DENIED,
+                        "the session secret is wrapped by RSA, the key is an AES key");
     }
 }

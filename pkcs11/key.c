@@ -54,8 +54,9 @@ static kfe_error derive(kfe_key *self, const uint8_t *context, size_t len, uint8
 {
     const struct key *key = key_of(self);
     if (key->use.type != CKK_GENERIC_SECRET)
-        return kfe_fail(KFE_E_KEY_DENIED, "key %.80s@%lu is an AES key: it does not derive",
-                        key->object->name, (unsigned long)self->version);
+        return kfe_fail(KFE_E_KEY_DENIED, "key %.80s@%lu is an %s key: it does not derive",
+                        key->object->name, (unsigned long)self->version,
+                        key->use.type == CKK_RSA ? "RSA" : "AES");
     struct mac job = {.in = malloc(len + 1), .len = len};
     if (!job.in)
         return kfe_fail(KFE_E_MEMORY, "no memory for a derivation");
@@ -85,7 +86,7 @@ static kfe_error wrap(kfe_key *self, kfe_bytes aad, const uint8_t secret[32],
 static kfe_error unwrap(kfe_key *self, kfe_bytes aad, kfe_bytes wrapped, uint8_t secret[32])
 {
     const struct key *key = key_of(self);
-    return kfe_p11_unwrap(key->keys->token, key->object, aad, wrapped, secret);
+    return kfe_p11_unwrap(key->keys->token, key->object, &key->use, aad, wrapped, secret);
 }
 
 /* ---- Direct ------------------------------------------------------------------------------- */
@@ -117,12 +118,15 @@ static void ability(kfe_key *self, kfe_key_ability *out)
                                                [KFE_P11_DIRECT] = KFE_DIRECT};
     const struct key *key = key_of(self);
     const kfe_p11_use *use = &key->use;
-    const bool aes = use->type == CKK_AES, full = use->len == KFE_P11_KEY_LEN;
+    const bool rsa = use->type == CKK_RSA, aes = use->type == CKK_AES,
+               full = use->len == KFE_P11_KEY_LEN;
     out->kinds = 1u << KFE_DERIVED;
     if (aes)
         out->kinds = (full ? 1u << KFE_WRAPPED : 0) | (use->decrypt ? 1u << KFE_DIRECT : 0);
+    if (rsa)
+        out->kinds = 1u << KFE_WRAPPED;
     out->key_len = aes ? (unsigned)use->len : 0;
-    out->sealing = aes ? KFE_WRAPPED : KFE_DERIVED;
+    out->sealing = aes || rsa ? KFE_WRAPPED : KFE_DERIVED;
     if (key->keys->session != KFE_P11_AUTO)
         out->sealing = sealing[key->keys->session];
 }

@@ -157,6 +157,16 @@ static kfe_error within(kfe_p11_token *token, kfe_error (*step)(kfe_p11_token *t
     return err;
 }
 
+/* So do some modules that somebody finalised, and say no word of it. */
+static bool shows_nothing(kfe_p11_token *token)
+{
+    CK_ULONG n = 0;
+    kfe_p11_module_enter(token->module);
+    CK_RV rv = token->calls->C_GetSlotList(CK_TRUE, NULL, &n);
+    kfe_p11_module_leave(token->module);
+    return rv == CKR_OK && n == 0;
+}
+
 static kfe_error get_back(kfe_p11_token *token, bool anew)
 {
     CK_RV rv;
@@ -176,7 +186,11 @@ static kfe_error get_back(kfe_p11_token *token, bool anew)
         if (err)
             return err;
     }
-    return within(token, connect);
+    kfe_error err = within(token, connect);
+    if (err != KFE_E_PROVIDER || anew || !shows_nothing(token))
+        return err;
+    err = kfe_p11_module_restart(token->module, false, &token->starts);
+    return err ? err : within(token, connect);
 }
 
 static kfe_error first_time(kfe_p11_token *token)
@@ -258,6 +272,9 @@ kfe_error kfe_p11_link_session(kfe_p11_worker *self, kfe_p11_session *session)
                                  .handle = self->session,
                                  .slot = token->slot,
                                  .logins = token->logins,
+                                 .anchor = self == &token->control_worker ? token->anchor
+                                                                          : CK_INVALID_HANDLE,
+                                 .allow_rsa = token->allow_rsa,
                                  .sure = token->ours_now.object != CK_INVALID_HANDLE};
     uint64_t epoch = token->epoch;
     bool read_only = token->read_only;

@@ -3,7 +3,6 @@
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/latch.h"
-#include "pkcs11/lock.h"
 #include "pkcs11/login.h"
 #include "pkcs11/session.h"
 
@@ -21,10 +20,10 @@ static kfe_error check_flags(const CK_TOKEN_INFO *token)
 }
 
 /* Look, try and remember are one step: of two threads with the same wrong PIN, one tries it. */
-static kfe_error try_pin(const kfe_p11_module *module, CK_SESSION_HANDLE session, uint64_t word,
+static kfe_error try_pin(kfe_p11_module *module, CK_SESSION_HANDLE session, uint64_t word,
                          uint8_t *pin, size_t len)
 {
-    kfe_error err = kfe_p11_lock();
+    kfe_error err = kfe_p11_module_lock(module);
     if (err)
         return err;
     if (kfe_p11_latch_is_set(word)) {
@@ -37,11 +36,11 @@ static kfe_error try_pin(const kfe_p11_module *module, CK_SESSION_HANDLE session
         if (err == KFE_E_CREDENTIALS)
             kfe_p11_latch_set(word);
     }
-    kfe_p11_unlock();
+    kfe_p11_module_unlock(module);
     return err;
 }
 
-kfe_error kfe_p11_login(const kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSION_HANDLE session,
+kfe_error kfe_p11_login(kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSION_HANDLE session,
                         const kfe_p11_pin_source *source)
 {
     CK_FUNCTION_LIST_PTR calls = kfe_p11_module_calls(module);

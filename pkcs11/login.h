@@ -20,7 +20,7 @@ typedef struct {
  * when it is needed. KFE_E_CREDENTIALS: the token refuses the PIN, or did before (a refused PIN is
  * not tried again in this process), or is one try from locking or locked. KFE_E_CONFIG: no PIN, or
  * what `source` says. */
-kfe_error kfe_p11_login(const kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSION_HANDLE session,
+kfe_error kfe_p11_login(kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSION_HANDLE session,
                         const kfe_p11_pin_source *source);
 
 #endif

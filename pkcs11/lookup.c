@@ -5,10 +5,9 @@
 kfe_error kfe_p11_ambiguous(const kfe_p11_entry *entry)
 {
     return kfe_fail(KFE_E_KEY_DENIED,
-                    "key %.80s@%lu is ambiguous: %u key objects have CKA_LABEL %.80s and CKA_ID "
-                    "%08lx, delete all but the right one",
-                    entry->name, (unsigned long)entry->version, entry->hits, entry->name,
-                    (unsigned long)entry->version);
+                    "key %.80s@%lu is ambiguous: %u key objects have CKA_LABEL %.80s and that "
+                    "version in CKA_ID, delete all but the right one",
+                    entry->name, (unsigned long)entry->version, entry->hits, entry->name);
 }
 
 static kfe_error choose_current(const kfe_p11_catalog *catalog, const char *name,

@@ -17,6 +17,38 @@ static kfe_error draw(CK_BYTE label[KFE_P11_MARK_LEN])
     return KFE_OK;
 }
 
+static CK_RV make_data(kfe_p11_mark *mark, CK_FUNCTION_LIST_PTR calls, CK_SESSION_HANDLE session,
+                       bool private, CK_OBJECT_HANDLE *out)
+{
+    CK_OBJECT_CLASS class = CKO_DATA;
+    CK_BBOOL no = CK_FALSE, hidden = private ? CK_TRUE : CK_FALSE;
+    char application[] = KFE_P11_MARK_NAME;
+    CK_ATTRIBUTE data[] = {{CKA_CLASS, &class, sizeof(class)},
+                           {CKA_TOKEN, &no, sizeof(no)},
+                           {CKA_PRIVATE, &hidden, sizeof(hidden)},
+                           {CKA_APPLICATION, application, sizeof(application) - 1},
+                           {CKA_LABEL, mark->label, sizeof(mark->label)}};
+    return calls->C_CreateObject(session, data, sizeof(data) / sizeof(data[0]), out);
+}
+
+/* For tokens that know no data objects. Nobody uses the key: its bytes need not be secret. */
+static CK_RV make_key(kfe_p11_mark *mark, CK_FUNCTION_LIST_PTR calls, CK_SESSION_HANDLE session,
+                      bool private, CK_OBJECT_HANDLE *out)
+{
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+    CK_BBOOL no = CK_FALSE, hidden = private ? CK_TRUE : CK_FALSE;
+    char id[] = KFE_P11_MARK_NAME;
+    CK_ATTRIBUTE key[] = {{CKA_CLASS, &class, sizeof(class)},
+                          {CKA_KEY_TYPE, &type, sizeof(type)},
+                          {CKA_TOKEN, &no, sizeof(no)},
+                          {CKA_PRIVATE, &hidden, sizeof(hidden)},
+                          {CKA_ID, id, sizeof(id) - 1},
+                          {CKA_LABEL, mark->label, sizeof(mark->label)},
+                          {CKA_VALUE, mark->label, sizeof(mark->label)}};
+    return calls->C_CreateObject(session, key, sizeof(key) / sizeof(key[0]), out);
+}
+
 kfe_error kfe_p11_mark_make(kfe_p11_mark *mark, CK_FUNCTION_LIST_PTR calls,
                             CK_SESSION_HANDLE session, bool private)
 {
@@ -24,16 +56,11 @@ kfe_error kfe_p11_mark_make(kfe_p11_mark *mark, CK_FUNCTION_LIST_PTR calls,
     kfe_error err = draw(mark->label);
     if (err)
         return err;
-    CK_OBJECT_CLASS class = CKO_DATA;
-    CK_BBOOL no = CK_FALSE, hidden = private ? CK_TRUE : CK_FALSE;
-    char application[] = "kfe login";
-    CK_ATTRIBUTE data[] = {{CKA_CLASS, &class, sizeof(class)},
-                           {CKA_TOKEN, &no, sizeof(no)},
-                           {CKA_PRIVATE, &hidden, sizeof(hidden)},
-                           {CKA_APPLICATION, application, sizeof(application) - 1},
-                           {CKA_LABEL, mark->label, sizeof(mark->label)}};
     CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
-    if (calls->C_CreateObject(session, data, sizeof(data) / sizeof(data[0]), &made) == CKR_OK)
+    CK_RV rv = make_data(mark, calls, session, private, &made);
+    if (rv != CKR_OK)
+        rv = make_key(mark, calls, session, private, &made);
+    if (rv == CKR_OK)
         mark->object = made;
     return KFE_OK;
 }

@@ -5,14 +5,17 @@
 /* Tells whether session and object handles still mean what they did. An application may finalise
  * and initialise the module by itself: all our handles are void then, and their numbers soon belong
  * to other sessions and objects, which nothing in PKCS#11 shows. So a session object with a random
- * label is made at login: whoever comes later cannot have one like it. */
+ * label is made at login: whoever comes later cannot have one like it. It is a data object, or
+ * where the token knows none a secret key that nobody uses. */
 
 #include "pkcs11/session.h"
+
+#define KFE_P11_MARK_NAME "kfe login" /* its CKA_APPLICATION, or CKA_ID */
 
 enum { KFE_P11_MARK_LEN = 32 };
 
 typedef struct {
-    CK_OBJECT_HANDLE object; /* CK_INVALID_HANDLE: the token takes no such object */
+    CK_OBJECT_HANDLE object; /* CK_INVALID_HANDLE: the token takes neither */
     CK_BYTE label[KFE_P11_MARK_LEN];
 } kfe_p11_mark;
 

@@ -33,7 +33,9 @@ struct kfe_p11_module {
     _Atomic unsigned inside;
     _Atomic bool shut;
 
-    /* Of process `pid`; under the process lock. */
+    kfe_p11_lock lock; /* over all that follows, and over logins */
+
+    /* Of process `pid`. */
     pid_t pid;
     unsigned users;
     uint64_t starts;
@@ -42,6 +44,7 @@ struct kfe_p11_module {
 };
 
 static kfe_p11_module modules[MODULES_MAX];
+static kfe_p11_lock table_lock; /* over which of them are known; never held while one starts */
 
 static CK_RV initialise(kfe_p11_module *module)
 {
@@ -87,8 +90,8 @@ static kfe_error load(const char *path, CK_FUNCTION_LIST_PTR *calls)
     return kfe_fail(KFE_E_CONFIG, "%s is no PKCS#11 module: it has no C_GetFunctionList", path);
 }
 
-/* The record of the file at `path`, loaded if it is new. */
-static kfe_error record_for(const char *path, kfe_p11_module **out)
+/* The record of the file at `path`, loaded if it is new. With the table's lock held. */
+static kfe_error find_record(const char *path, kfe_p11_module **out)
 {
     struct stat file;
     if (stat(path, &file) != 0)
@@ -112,12 +115,19 @@ static kfe_error record_for(const char *path, kfe_p11_module **out)
     return KFE_OK;
 }
 
-static kfe_error use(kfe_p11_module **out, const char *path, const char *args, uint64_t *starts)
+static kfe_error record_for(const char *path, kfe_p11_module **out)
 {
-    kfe_p11_module *module = NULL;
-    kfe_error err = record_for(path, &module);
+    kfe_error err = kfe_p11_lock_take(&table_lock);
     if (err)
         return err;
+    err = find_record(path, out);
+    kfe_p11_lock_release(&table_lock);
+    return err;
+}
+
+/* With the module's lock held. */
+static kfe_error use(kfe_p11_module *module, const char *path, const char *args, uint64_t *starts)
+{
     if (module->pid != getpid()) {
         module->pid = getpid();
         module->users = 0;
@@ -127,7 +137,7 @@ static kfe_error use(kfe_p11_module **out, const char *path, const char *args, u
     if (module->users == 0) {
         snprintf(module->path, sizeof(module->path), "%s", path);
         snprintf(module->args, sizeof(module->args), "%s", args);
-        err = start(module);
+        kfe_error err = start(module);
         if (err)
             return err;
     }
@@ -138,7 +148,6 @@ static kfe_error use(kfe_p11_module **out, const char *path, const char *args, u
                         path);
     module->users++;
     *starts = module->starts;
-    *out = module;
     return KFE_OK;
 }
 
@@ -153,24 +162,39 @@ kfe_error kfe_p11_module_get(kfe_p11_module **out, const char *path, const char 
                         ARGS_MAX - 1);
     if (!realpath(path, real))
         return kfe_fail(KFE_E_CONFIG, "PKCS#11 module %s: %s", path, strerror(errno));
-    kfe_error err = kfe_p11_lock();
+    kfe_p11_module *module = NULL;
+    kfe_error err = record_for(real, &module);
+    if (!err)
+        err = kfe_p11_module_lock(module);
     if (err)
         return err;
-    err = use(out, real, args, starts);
-    kfe_p11_unlock();
+    err = use(module, real, args, starts);
+    kfe_p11_module_unlock(module);
+    if (!err)
+        *out = module;
     return err;
 }
 
 void kfe_p11_module_put(kfe_p11_module *module)
 {
-    if (kfe_p11_lock() != KFE_OK)
+    if (kfe_p11_module_lock(module) != KFE_OK)
         return;
     if (module->pid == getpid() && --module->users == 0 &&
         atomic_load(&module->initialiser) == getpid()) {
         atomic_store(&module->initialiser, 0);
         module->calls->C_Finalize(NULL);
     }
-    kfe_p11_unlock();
+    kfe_p11_module_unlock(module);
+}
+
+kfe_error kfe_p11_module_lock(kfe_p11_module *module)
+{
+    return kfe_p11_lock_take(&module->lock);
+}
+
+void kfe_p11_module_unlock(kfe_p11_module *module)
+{
+    kfe_p11_lock_release(&module->lock);
 }
 
 /* ---- Starting again ------------------------------------------------------------------ */
@@ -210,7 +234,7 @@ static void finalise_when_empty(kfe_p11_module *module)
 
 kfe_error kfe_p11_module_restart(kfe_p11_module *module, bool anew, uint64_t *starts)
 {
-    kfe_error err = kfe_p11_lock();
+    kfe_error err = kfe_p11_module_lock(module);
     if (err)
         return err;
     if (anew && *starts == module->starts && atomic_load(&module->initialiser) == getpid())
@@ -218,7 +242,7 @@ kfe_error kfe_p11_module_restart(kfe_p11_module *module, bool anew, uint64_t *st
     err = start(module);
     atomic_store(&module->shut, false);
     *starts = module->starts;
-    kfe_p11_unlock();
+    kfe_p11_module_unlock(module);
     return err;
 }
 

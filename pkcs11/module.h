@@ -28,6 +28,12 @@ kfe_error kfe_p11_module_get(kfe_p11_module **out, const char *path, const char 
 /* In the process that got it. */
 void kfe_p11_module_put(kfe_p11_module *module);
 
+/* Starting, stopping and logging in to it are one at a time, for all who use it: whoever does so
+ * holds its lock. get, put and restart take it themselves; one that hangs in the module keeps it,
+ * and so holds up those of this module, of no other. KFE_E_MEMORY: not locked. Not recursive. */
+kfe_error kfe_p11_module_lock(kfe_p11_module *module);
+void kfe_p11_module_unlock(kfe_p11_module *module);
+
 /* Initialises it again; KFE_OK when it is up. `anew`: finalises it first, as remote tokens come
  * back in no other way, unless another user did since `*starts`, the application had initialised
  * it, or a thread is stuck inside. The caller must not be inside. Sets *starts. */

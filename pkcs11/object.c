@@ -8,7 +8,7 @@
 #include "pkcs11/lookup.h"
 #include "pkcs11/object.h"
 
-enum { OBJECTS_KEPT = 1024 };
+enum { OBJECTS_KEPT = 1024, COPIES_MAX = 8 };
 
 void kfe_p11_objects_init(kfe_p11_objects *objects)
 {
@@ -101,6 +101,7 @@ static void forget(kfe_p11_object *object)
     object->no_copy = false;
     object->iv_size = 0;
     object->form = KFE_P11_FORM_OPEN;
+    object->raw_rsa = false;
 }
 
 void kfe_p11_object_found(kfe_p11_object *object, uint64_t logins, CK_OBJECT_HANDLE handle)
@@ -108,6 +109,8 @@ void kfe_p11_object_found(kfe_p11_object *object, uint64_t logins, CK_OBJECT_HAN
     pthread_mutex_lock(&object->lock);
     if (object->handle != handle || object->logins != logins)
         forget(object);
+    if (object->logins != logins)
+        object->copies = 0;
     object->handle = handle;
     object->logins = logins;
     pthread_mutex_unlock(&object->lock);
@@ -118,7 +121,8 @@ kfe_error kfe_p11_object_end(kfe_p11_object *object, const kfe_p11_session *sess
     if (!err || kfe_p11_ckr_cure(session->rv) != KFE_P11_OBJECT_LOST)
         return err;
     pthread_mutex_lock(&object->lock);
-    forget(object);
+    if (session->used == object->handle || session->used == object->copy)
+        forget(object);
     pthread_mutex_unlock(&object->lock);
     return err;
 }
@@ -153,13 +157,28 @@ void kfe_p11_object_set_form(kfe_p11_object *object, kfe_p11_form form)
     pthread_mutex_unlock(&object->lock);
 }
 
+bool kfe_p11_object_raw_rsa(kfe_p11_object *object)
+{
+    pthread_mutex_lock(&object->lock);
+    bool raw = object->raw_rsa;
+    pthread_mutex_unlock(&object->lock);
+    return raw;
+}
+
+void kfe_p11_object_set_raw_rsa(kfe_p11_object *object)
+{
+    pthread_mutex_lock(&object->lock);
+    object->raw_rsa = true;
+    pthread_mutex_unlock(&object->lock);
+}
+
 kfe_error kfe_p11_object_handle(kfe_p11_object *object, kfe_p11_session *session,
                                 CK_OBJECT_HANDLE *out)
 {
     pthread_mutex_lock(&object->lock);
     bool known =
         session->sure && object->handle != CK_INVALID_HANDLE && object->logins == session->logins;
-    *out = object->handle;
+    *out = session->used = object->handle;
     pthread_mutex_unlock(&object->lock);
     if (known)
         return KFE_OK;
@@ -169,8 +188,32 @@ kfe_error kfe_p11_object_handle(kfe_p11_object *object, kfe_p11_session *session
     if (err)
         return err;
     kfe_p11_object_found(object, session->logins, entry.key);
-    *out = entry.key;
+    *out = session->used = entry.key;
     return KFE_OK;
+}
+
+kfe_error kfe_p11_object_fast(kfe_p11_object *object, kfe_p11_session *session,
+                              CK_OBJECT_HANDLE *out)
+{
+    kfe_error err = kfe_p11_object_handle(object, session, out);
+    if (err || !session->sure)
+        return err;
+    pthread_mutex_lock(&object->lock);
+    if (object->logins == session->logins && object->copy != CK_INVALID_HANDLE)
+        *out = session->used = object->copy;
+    pthread_mutex_unlock(&object->lock);
+    return KFE_OK;
+}
+
+/* ---- The session copy --------------------------------------------------------------------- */
+
+bool kfe_p11_object_wants_copy(kfe_p11_object *object)
+{
+    pthread_mutex_lock(&object->lock);
+    bool wants =
+        object->copy == CK_INVALID_HANDLE && !object->no_copy && object->copies < COPIES_MAX;
+    pthread_mutex_unlock(&object->lock);
+    return wants;
 }
 
 /* A copy that could be read out would be a way out of the token. */
@@ -183,52 +226,31 @@ static bool is_as_safe(kfe_p11_session *session, CK_OBJECT_HANDLE copy)
            a[1].ulValueLen == sizeof(extractable) && sensitive && !extractable;
 }
 
-/* Of two threads that make one, the second keeps what the first noted. */
-static CK_OBJECT_HANDLE note_copy(kfe_p11_object *object, const kfe_p11_session *session,
-                                  CK_OBJECT_HANDLE copy)
-{
-    pthread_mutex_lock(&object->lock);
-    if (object->logins == session->logins && object->copy == CK_INVALID_HANDLE) {
-        object->copy = copy;
-        object->no_copy = copy == CK_INVALID_HANDLE;
-    }
-    CK_OBJECT_HANDLE kept = object->copy;
-    pthread_mutex_unlock(&object->lock);
-    return kept;
-}
-
-static CK_OBJECT_HANDLE make_copy(kfe_p11_object *object, kfe_p11_session *session,
-                                  CK_OBJECT_HANDLE handle)
+static CK_OBJECT_HANDLE make_copy(kfe_p11_session *session, CK_OBJECT_HANDLE handle)
 {
     CK_BBOOL no = CK_FALSE;
     CK_ATTRIBUTE a[] = {{CKA_TOKEN, &no, sizeof(no)}};
     CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
-    if (session->calls->C_CopyObject(session->handle, handle, a, 1, &copy) != CKR_OK)
-        copy = CK_INVALID_HANDLE;
-    if (copy != CK_INVALID_HANDLE && !is_as_safe(session, copy)) {
-        session->calls->C_DestroyObject(session->handle, copy);
-        copy = CK_INVALID_HANDLE;
-    }
-    CK_OBJECT_HANDLE kept = note_copy(object, session, copy);
-    if (copy != CK_INVALID_HANDLE && kept != copy)
-        session->calls->C_DestroyObject(session->handle, copy);
-    return kept;
+    if (session->calls->C_CopyObject(session->anchor, handle, a, 1, &copy) != CKR_OK)
+        return CK_INVALID_HANDLE;
+    if (is_as_safe(session, copy))
+        return copy;
+    session->calls->C_DestroyObject(session->handle, copy);
+    return CK_INVALID_HANDLE;
 }
 
-kfe_error kfe_p11_object_fast(kfe_p11_object *object, kfe_p11_session *session,
-                              CK_OBJECT_HANDLE *out)
+kfe_error kfe_p11_object_copy(kfe_p11_object *object, kfe_p11_session *session)
 {
-    kfe_error err = kfe_p11_object_handle(object, session, out);
-    if (err || !session->sure)
+    CK_OBJECT_HANDLE handle;
+    kfe_error err = kfe_p11_object_handle(object, session, &handle);
+    if (err || !kfe_p11_object_wants_copy(object)) /* others wanted it too, and came first */
         return err;
+    CK_OBJECT_HANDLE copy = session->sure ? make_copy(session, handle) : CK_INVALID_HANDLE;
     pthread_mutex_lock(&object->lock);
-    CK_OBJECT_HANDLE copy = object->logins == session->logins ? object->copy : CK_INVALID_HANDLE;
-    bool wanted = copy == CK_INVALID_HANDLE && !object->no_copy;
+    object->copy = copy;
+    object->no_copy = copy == CK_INVALID_HANDLE;
+    object->copies++;
     pthread_mutex_unlock(&object->lock);
-    if (wanted)
-        copy = make_copy(object, session, *out);
-    if (copy != CK_INVALID_HANDLE)
-        *out = copy;
     return KFE_OK;
 }
 

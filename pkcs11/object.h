@@ -14,8 +14,13 @@
 
 #include "pkcs11/session.h"
 
-/* How session secrets are wrapped: not known yet, or in form 2 or 1 of docs/format.md. */
-typedef enum { KFE_P11_FORM_OPEN, KFE_P11_FORM_GCM, KFE_P11_FORM_RFC3394 } kfe_p11_form;
+/* How session secrets are wrapped: not known yet, or in form 2, 1 or 3 of docs/format.md. */
+typedef enum {
+    KFE_P11_FORM_OPEN,
+    KFE_P11_FORM_GCM,
+    KFE_P11_FORM_RFC3394,
+    KFE_P11_FORM_RSA,
+} kfe_p11_form;
 
 typedef struct kfe_p11_object {
     struct kfe_p11_object *next; /* under the list's lock */
@@ -27,8 +32,10 @@ typedef struct kfe_p11_object {
     CK_OBJECT_HANDLE handle; /* CK_INVALID_HANDLE: to be found */
     CK_OBJECT_HANDLE copy;   /* CK_INVALID_HANDLE: none yet */
     bool no_copy;            /* the token makes none, or none that is as safe */
+    unsigned copies;         /* made under this login */
     unsigned iv_size;        /* 0: not known yet */
     kfe_p11_form form;
+    bool raw_rsa; /* the token's RSA-OAEP does not do SHA-256 (rsa.h) */
 } kfe_p11_object;
 
 typedef struct {
@@ -49,21 +56,30 @@ void kfe_p11_object_put(kfe_p11_object *object); /* makes no call of the module;
 /* Notes what a search found under that login. Another object than before: what was known is void.
  */
 void kfe_p11_object_found(kfe_p11_object *object, uint64_t logins, CK_OBJECT_HANDLE handle);
-/* Ends a piece of work that came to `err`, which is returned: a stale handle is not used again. */
+/* Ends a piece of work that came to `err`, which is returned: a handle that it found to be stale is
+ * not used again, one that somebody has found since stays. */
 kfe_error kfe_p11_object_end(kfe_p11_object *object, const kfe_p11_session *session, kfe_error err);
 
 unsigned kfe_p11_object_iv_size(kfe_p11_object *object); /* 0: not known */
 void kfe_p11_object_set_iv_size(kfe_p11_object *object, unsigned len);
 kfe_p11_form kfe_p11_object_form(kfe_p11_object *object);
 void kfe_p11_object_set_form(kfe_p11_object *object, kfe_p11_form form);
+bool kfe_p11_object_raw_rsa(kfe_p11_object *object);
+void kfe_p11_object_set_raw_rsa(kfe_p11_object *object);
 
 /* The handle, searched for when it is not known under this login (lookup.h). */
 kfe_error kfe_p11_object_handle(kfe_p11_object *object, kfe_p11_session *session,
                                 CK_OBJECT_HANDLE *out);
-/* The same, or that of a session copy: one that C_CopyObject makes with CKA_TOKEN false, as
- * sensitive and as little extractable as the key. It works until the session that made it ends. */
+/* The same, or that of a session copy, if there is one. */
 kfe_error kfe_p11_object_fast(kfe_p11_object *object, kfe_p11_session *session,
                               CK_OBJECT_HANDLE *out);
+/* A session copy is one that C_CopyObject makes with CKA_TOKEN false, as sensitive and as little
+ * extractable as the key. It ends with the session that it was made in, under the hands of whoever
+ * uses it, so the anchor has it: kfe_p11_object_copy() is work for the control thread. An object
+ * that gets none, by the token's word or as the copies of this login were lost, is not one of
+ * those that want it. */
+bool kfe_p11_object_wants_copy(kfe_p11_object *object);
+kfe_error kfe_p11_object_copy(kfe_p11_object *object, kfe_p11_session *session);
 /* The token says that the key is gone: so is the copy. */
 void kfe_p11_object_destroy_copy(kfe_p11_object *object, kfe_p11_session *session);
 

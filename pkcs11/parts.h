@@ -49,7 +49,8 @@ struct kfe_p11_token {
     pid_t pid;
     kfe_p11_uri uri;
     char *init_args;   /* NULL: none */
-    unsigned sessions; /* as configured */
+    unsigned sessions; /* as configured, and so the next two */
+    bool allow_rsa;
     uint64_t timeout_ms;
     kfe_p11_meter meter;
 

@@ -71,7 +71,9 @@ static kfe_error look_at_mechanisms(kfe_p11_session *session, void *arg)
                   {CKM_AES_KEY_GEN, "CKM_AES_KEY_GEN", "to make keys for wrapped and direct"},
                   {CKM_AES_GCM, "CKM_AES_GCM", "wrapped, direct"},
                   {CKM_AES_KEY_WRAP, "CKM_AES_KEY_WRAP", "wrapped; import, export"},
-                  {CKM_RSA_PKCS_OAEP, "CKM_RSA_PKCS_OAEP", "wrapped, by RSA"}};
+                  {CKM_RSA_PKCS_KEY_PAIR_GEN, "CKM_RSA_PKCS_KEY_PAIR_GEN", "to make RSA keys"},
+                  {CKM_RSA_PKCS_OAEP, "CKM_RSA_PKCS_OAEP", "wrapped, by RSA"},
+                  {CKM_RSA_X_509, "CKM_RSA_X_509", "the same where OAEP lacks SHA-256"}};
     kfe_p11_findings *f = kfe_p11_begin(arg);
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         const bool has = kfe_p11_has_mechanism(session, wanted[i].type);
@@ -93,6 +95,8 @@ static const char *kinds_of(const kfe_p11_use *use)
 {
     if (use->type == CKK_GENERIC_SECRET)
         return "derived";
+    if (use->type == CKK_RSA)
+        return "wrapped (RSA-OAEP)";
     if (!use->decrypt)
         return "wrapped (RFC 3394)";
     return use->len == KFE_P11_KEY_LEN ? "wrapped (AES-GCM), direct" : "direct (A128GCM)";

@@ -74,10 +74,10 @@ static kfe_error list(kfe_key_provider *self, kfe_key_each *each, void *arg)
     return kfe_p11_admin_list(token_of(self), each, arg);
 }
 
-static kfe_error create_kind(kfe_key_provider *self, const char *name, kfe_session_kind kind)
+static kfe_error create_kind(kfe_key_provider *self, const char *name, kfe_key_purpose purpose)
 {
     kfe_error err = kfe_key_name_check(name);
-    return err ? err : kfe_p11_admin_create(token_of(self), name, kind);
+    return err ? err : kfe_p11_admin_create(token_of(self), name, purpose);
 }
 
 /* For what the configuration is going to use it for. */
@@ -85,9 +85,9 @@ static kfe_error create(kfe_key_provider *self, const char *name)
 {
     const kfe_p11_keys *keys = keys_of(self);
     return create_kind(self, name,
-                       keys->session == KFE_P11_WRAPPED  ? KFE_WRAPPED
-                       : keys->session == KFE_P11_DIRECT ? KFE_DIRECT
-                                                         : KFE_DERIVED);
+                       keys->session == KFE_P11_WRAPPED  ? KFE_FOR_WRAPPED
+                       : keys->session == KFE_P11_DIRECT ? KFE_FOR_DIRECT
+                                                         : KFE_FOR_DERIVED);
 }
 
 static kfe_error rotate(kfe_key_provider *self, const char *name, uint32_t *version)

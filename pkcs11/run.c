@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
-#include <time.h>
 
 #include <openssl/err.h>
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/parts.h"
 
-enum { PAUSE_MS = 20 };
+enum { DOUBT = 1 << KFE_P11_OBJECT_LOST | 1 << KFE_P11_AMBIGUOUS };
 
 struct outcome {
     kfe_p11_session session;
@@ -54,13 +53,18 @@ static void keep_or_drop(kfe_p11_worker *self, const struct outcome *result)
         kfe_p11_link_drop(self, true);
 }
 
-static void attempt(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *result)
+/* `doubtful`: a handle was stale, or may have been, as tokens say it in many ways. All are found
+ * again then, and no copies used: these go with the session that made them, which may be another
+ * worker's. */
+static void attempt(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *result, bool doubtful)
 {
     kfe_p11_token *token = self->token;
     *result = (struct outcome){.cure = KFE_P11_NO_CURE};
     kfe_p11_module_enter(token->module);
     job->err = kfe_p11_link_session(self, &result->session);
     bool opened = !job->err;
+    if (doubtful)
+        result->session.sure = false;
     if (opened) {
         uint64_t start = kfe_p11_microseconds();
         job->err = job->task->work(&result->session, job->arg);
@@ -75,23 +79,19 @@ static void attempt(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *resu
     kfe_p11_module_leave(token->module);
 }
 
-static void pause_before_retry(void)
-{
-    const struct timespec pause = {0, PAUSE_MS * 1000000};
-    nanosleep(&pause, NULL);
-}
-
-/* Each cure once: after a logout a handle turns stale first, then the search finds nothing. */
+/* Each cure once: after a logout a handle turns stale first, then the search finds nothing. And
+ * once more for work that got further, as what failed then is not what was cured before: handles
+ * may be lost again and again while a thread waits for its turn. */
 static bool run_and_cure(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *result)
 {
     bool alone = self == &self->token->control_worker;
-    attempt(self, job, result);
+    attempt(self, job, result, false);
     for (unsigned tried = 0; job->err && result->cure != KFE_P11_NO_CURE;) {
         if (tried & 1u << result->cure)
             break;
         tried |= 1u << result->cure;
         if (result->cure == KFE_P11_AMBIGUOUS)
-            pause_before_retry();
+            kfe_p11_pause_before_retry();
         if (result->cure == KFE_P11_SESSION_LOST) {
             job->err = kfe_p11_link_heal(self, result->session.logins);
             if (job->err) {
@@ -99,7 +99,9 @@ static bool run_and_cure(kfe_p11_worker *self, kfe_p11_job *job, struct outcome 
                 break;
             }
         }
-        attempt(self, job, result);
+        attempt(self, job, result, (tried & DOUBT) != 0);
+        if (result->session.advanced)
+            tried = 0;
     }
     return alone || result->session.rv != CKR_SESSION_COUNT ||
            result->session.handle != CK_INVALID_HANDLE;

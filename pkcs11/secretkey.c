@@ -4,24 +4,46 @@
 #include <kfe/config.h>
 
 #include "pkcs11/find.h"
+#include "pkcs11/id.h"
+#include "pkcs11/rsa.h"
 #include "pkcs11/secretkey.h"
 
 enum { MAC_LEN = 32 };
 
 enum { LEN, SENSITIVE, EXTRACTABLE, SIGN, ENCRYPT, DECRYPT, WRAP, UNWRAP, N_READ };
 
+/* The length of an RSA key is that of its modulus. */
+static kfe_error look_at_rsa(kfe_p11_session *session, CK_OBJECT_HANDLE object, kfe_p11_use *found)
+{
+    kfe_p11_rsa_public public;
+    kfe_error err = kfe_p11_rsa_public_read(session, object, &public);
+    found->len = err ? 0 : public.modulus_len;
+    return err == KFE_E_KEY_DENIED ? KFE_OK : err;
+}
+
+static const char *flaw_of_rsa(const kfe_p11_use *use)
+{
+    if (use->len == 0)
+        return "is an RSA key that is not of 2048 to 4096 bits";
+    return use->decrypt ? NULL : "is an RSA key that may not decrypt (CKA_DECRYPT)";
+}
+
 /* What is wrong with it; a flag that the token does not tell counts as the worse one. */
 static const char *flaw(const kfe_p11_use *use, bool sensitive, bool extractable)
 {
-    const bool aes = use->type == CKK_AES;
-    if (!aes && use->type != CKK_GENERIC_SECRET)
+    const bool aes = use->type == CKK_AES, rsa = use->type == CKK_RSA;
+    if (!aes && !rsa && use->type != CKK_GENERIC_SECRET)
         return "is neither a generic secret nor an AES key";
-    if (use->len != KFE_P11_KEY_LEN && !(aes && use->len == KFE_P11_SHORT_LEN))
+    if (use->len == 0 && aes)
+        return "has a length that the token does not tell: it may seal A256GCM by 16 bytes";
+    if (!rsa && use->len != KFE_P11_KEY_LEN && !(aes && use->len == KFE_P11_SHORT_LEN))
         return aes ? "is not 16 or 32 bytes long" : "is not 32 bytes long";
     if (!sensitive)
         return "is not sensitive, so it may be read out";
     if (extractable)
         return "is extractable, so it may leave the token";
+    if (rsa)
+        return flaw_of_rsa(use);
     if (!aes && !use->sign)
         return "may not sign (CKA_SIGN)";
     if (aes && !use->decrypt && !(use->unwrap && use->len == KFE_P11_KEY_LEN))
@@ -53,17 +75,30 @@ kfe_error kfe_p11_secretkey_look(kfe_p11_session *session, CK_OBJECT_HANDLE obje
     is[EXTRACTABLE] |= a[EXTRACTABLE].ulValueLen != 1;
     if (a[N_READ].ulValueLen != sizeof(type))
         type = CKK_VENDOR_DEFINED;
-    if (a[LEN].ulValueLen != sizeof(len) || len == 0)
-        len = KFE_P11_KEY_LEN; /* not told: the first use of a wrong one fails */
-    const kfe_p11_use found = {type, len, is[SIGN], is[ENCRYPT], is[DECRYPT], is[WRAP], is[UNWRAP]};
+    if (a[LEN].ulValueLen != sizeof(len))
+        len = 0;
+    /* Some tokens tell 0 for what was unwrapped in them. Import unwraps 32 bytes or nothing; who
+     * may do so by other means may as well put a key there that he knows. */
+    if (len == 0 && type == CKK_GENERIC_SECRET)
+        len = KFE_P11_KEY_LEN;
+    kfe_p11_use found = {type, len, is[SIGN], is[ENCRYPT], is[DECRYPT], is[WRAP], is[UNWRAP]};
+    if (type == CKK_RSA)
+        err = look_at_rsa(session, object, &found);
+    if (err)
+        return err;
+    if (use)
+        *use = found;
+    if (type == CKK_RSA && !session->allow_rsa)
+        return kfe_fail(KFE_E_KEY_DENIED,
+                        "key %.80s@%lu is an RSA key, which wants " KFE_P11_ALLOW_RSA_OPTION
+                        "=true",
+                        ref->name, (unsigned long)ref->version);
     const char *wrong = flaw(&found, is[SENSITIVE], is[EXTRACTABLE]);
     if (wrong)
         return kfe_fail(KFE_E_KEY_DENIED,
                         "key object %.80s@%lu %s: make keys by `kfe keys create` or `kfe keys "
                         "rotate`",
                         ref->name, (unsigned long)ref->version, wrong);
-    if (use)
-        *use = found;
     return KFE_OK;
 }
 
@@ -73,12 +108,14 @@ kfe_error kfe_p11_secretkey_check(kfe_p11_session *session, CK_OBJECT_HANDLE obj
     return kfe_p11_secretkey_look(session, object, ref, NULL);
 }
 
-kfe_p11_make kfe_p11_secretkey_make_for(kfe_p11_session *session, kfe_session_kind kind)
+kfe_p11_make kfe_p11_secretkey_make_for(kfe_p11_session *session, kfe_key_purpose purpose)
 {
     CK_MECHANISM_INFO info;
-    if (kind == KFE_DIRECT)
+    if (purpose == KFE_FOR_RSA)
+        return KFE_P11_MAKE_RSA;
+    if (purpose == KFE_FOR_DIRECT)
         return KFE_P11_MAKE_DIRECT;
-    if (kind != KFE_WRAPPED)
+    if (purpose != KFE_FOR_WRAPPED)
         return KFE_P11_MAKE_DERIVED;
     return session->calls->C_GetMechanismInfo(session->slot, CKM_AES_GCM, &info) == CKR_OK
                ? KFE_P11_MAKE_WRAPPED
@@ -87,6 +124,8 @@ kfe_p11_make kfe_p11_secretkey_make_for(kfe_p11_session *session, kfe_session_ki
 
 kfe_p11_make kfe_p11_secretkey_make_like(const kfe_p11_use *use)
 {
+    if (use->type == CKK_RSA)
+        return KFE_P11_MAKE_RSA;
     if (use->type != CKK_AES)
         return KFE_P11_MAKE_DERIVED;
     if (use->len == KFE_P11_SHORT_LEN)
@@ -104,13 +143,15 @@ kfe_error kfe_p11_secretkey_create(kfe_p11_session *session, const kfe_key_ref *
     CK_ULONG len = kind == KFE_P11_MAKE_DIRECT_128 ? KFE_P11_SHORT_LEN : KFE_P11_KEY_LEN;
     CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
     CK_BBOOL sign = !aes, wrap = kind == KFE_P11_MAKE_KEY_WRAP, crypt = aes && !wrap;
-    uint32_t v = ref->version;
-    CK_BYTE id[4] = {(CK_BYTE)(v >> 24), (CK_BYTE)(v >> 16), (CK_BYTE)(v >> 8), (CK_BYTE)v};
+    kfe_p11_id id;
+    kfe_error err = kfe_p11_id_choose(session, class, ref, &id);
+    if (err)
+        return err;
     CK_ATTRIBUTE key[] = {{CKA_CLASS, &class, sizeof(class)},
                           {CKA_KEY_TYPE, &type, sizeof(type)},
                           {CKA_VALUE_LEN, &len, sizeof(len)},
                           {CKA_LABEL, (void *)(uintptr_t)ref->name, strlen(ref->name)},
-                          {CKA_ID, id, sizeof(id)},
+                          {CKA_ID, id.bytes, id.len},
                           {CKA_TOKEN, &yes, sizeof(yes)},
                           {CKA_PRIVATE, &yes, sizeof(yes)},
                           {CKA_SENSITIVE, &yes, sizeof(yes)},

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pkcs11/session.h"
+
+#include <time.h>
+
 #include "pkcs11/ckr.h"
+
+enum { PAUSE_MS = 20 };
 
 kfe_error kfe_p11_session_fail(kfe_p11_session *session, CK_RV rv, const char *call)
 {
@@ -34,4 +39,10 @@ bool kfe_p11_session_has_login(CK_FUNCTION_LIST_PTR calls, CK_SESSION_HANDLE han
     CK_SESSION_INFO info;
     return calls->C_GetSessionInfo(handle, &info) == CKR_OK &&
            (info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS);
+}
+
+void kfe_p11_pause_before_retry(void)
+{
+    const struct timespec pause = {0, PAUSE_MS * 1000000};
+    nanosleep(&pause, NULL);
 }

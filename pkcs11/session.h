@@ -15,9 +15,16 @@ typedef struct {
     CK_SESSION_HANDLE handle;
     CK_SLOT_ID slot;
     uint64_t logins; /* object handles found under another number are stale */
+    bool allow_rsa;  /* keys of RSA may be used: encryption.keyprovider.pkcs11.allow.rsa */
     bool sure;       /* false: handles may be stale in spite of it, find objects each time */
     CK_RV rv;        /* the first code that was not CKR_OK; decides on a second try */
+    bool doubt;      /* a code that may mean anything was taken for bad data */
     bool changed;    /* something was written to the token: no second try */
+    bool advanced; /* a part of the work was done for good: what was cured before may come again */
+    /* The session that lives as long as the login does; CK_INVALID_HANDLE but on the control
+     * thread, whose it is. */
+    CK_SESSION_HANDLE anchor;
+    CK_OBJECT_HANDLE used; /* by object.c: the handle that the work was given */
 } kfe_p11_session;
 
 /* Remembers `rv` in the session and raises it (<pkcs11/ckr.h>). */
@@ -32,5 +39,8 @@ kfe_error kfe_p11_session_verify(kfe_p11_session *session);
 
 /* True in a session whose user is logged in. */
 bool kfe_p11_session_has_login(CK_FUNCTION_LIST_PTR calls, CK_SESSION_HANDLE handle);
+
+/* Before what may have been a moment's weakness of the token is tried again. */
+void kfe_p11_pause_before_retry(void);
 
 #endif

@@ -17,8 +17,10 @@ static kfe_error slots_new(CK_FUNCTION_LIST_PTR calls, CK_SLOT_ID **out, CK_ULON
         CK_SLOT_ID *slots = calloc(*n + 1, sizeof(*slots));
         if (!slots)
             return kfe_fail(KFE_E_MEMORY, "no memory for a list of slots");
+        const CK_ULONG room = *n + 1;
+        *n = room;
         rv = calls->C_GetSlotList(CK_TRUE, slots, n);
-        if (rv == CKR_OK) {
+        if (rv == CKR_OK && *n <= room) {
             *out = slots;
             return KFE_OK;
         }

@@ -5,6 +5,7 @@
 
 #include "pkcs11/login.h"
 #include "pkcs11/parts.h"
+#include "pkcs11/rsa.h"
 
 static kfe_error configure(kfe_p11_token *token, const kfe_config *config)
 {
@@ -12,6 +13,7 @@ static kfe_error configure(kfe_p11_token *token, const kfe_config *config)
     token->config = config;
     token->sessions = (unsigned)kfe_config_number(config, KFE_P11_SESSIONS_OPTION);
     token->timeout_ms = kfe_config_number(config, KFE_P11_TIMEOUT_OPTION);
+    token->allow_rsa = kfe_config_flag(config, KFE_P11_ALLOW_RSA_OPTION);
     const char *args = kfe_config_get(config, KFE_P11_INIT_ARGS_OPTION);
     token->init_args = args != NULL ? strdup(args) : NULL;
     if (args != NULL && token->init_args == NULL)

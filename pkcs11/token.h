@@ -40,6 +40,7 @@ void kfe_p11_token_info(kfe_p11_token *token, CK_TOKEN_INFO *out);
  * bad data it returns KFE_E_AUTH: that is not tried again. */
 typedef kfe_error kfe_p11_work(kfe_p11_session *session, void *arg);
 
+/* Static: one whose caller gave up is still looked at. */
 typedef struct {
     kfe_p11_work *work;
     size_t size; /* of what `arg` points to */

@@ -10,6 +10,7 @@
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/find.h"
+#include "pkcs11/rsa.h"
 #include "pkcs11/secretkey.h"
 
 enum { KEY_LEN = 32, TEXT_LEN = 48, IV_LEN = 12, TAG_LEN = 16, SPARE = 16, WRAPPED_LEN = 40 };
@@ -315,6 +316,25 @@ static CK_RV round_trip(kfe_p11_session *session, CK_OBJECT_HANDLE public, CK_OB
                                                                               : CKR_GENERAL_ERROR;
 }
 
+/* As keys of RSA are used, by the token or by libp11. */
+static void try_rsa_key(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_p11_findings *f)
+{
+    static const char what[] = "RSA keys (wrapped)";
+    uint8_t wrapped[KFE_KEY_WRAPPED_MAX], back[KEY_LEN];
+    size_t len = 0;
+    bool raw = false;
+    kfe_error err = kfe_p11_rsa_wrap(session, key, text, wrapped, &len);
+    if (!err)
+        err = kfe_p11_rsa_unwrap(session, key, (kfe_bytes){wrapped, len}, &raw, back);
+    if (err)
+        kfe_p11_note(f, KFE_PROBE_CANNOT, what, "%s", kfe_error_detail());
+    else if (!same(back, text, sizeof(back)))
+        kfe_p11_note(f, KFE_PROBE_WRONG, what, "not what OpenSSL encrypted");
+    else
+        kfe_p11_note(f, KFE_PROBE_CAN, what, "open what OpenSSL encrypted with SHA-256, %s",
+                     raw ? "by libp11: the token does raw RSA" : "in the token");
+}
+
 kfe_error kfe_p11_try_oaep(kfe_p11_session *session, void *arg)
 {
     static const struct {
@@ -342,6 +362,7 @@ kfe_error kfe_p11_try_oaep(kfe_p11_session *session, void *arg)
         else
             note_code(f, hashes[i].what, "round trip", rv);
     }
+    try_rsa_key(session, private, f);
     destroy(session, public);
     destroy(session, private);
     return KFE_OK;

@@ -100,19 +100,16 @@ bool kfe_p11_uri_matches(const kfe_p11_uri *uri, const CK_TOKEN_INFO *token)
     return p11_kit_uri_match_token_info(uri->parsed, token) == 1;
 }
 
-void kfe_p11_uri_of_key(const CK_TOKEN_INFO *token, const char *name, uint32_t version, char *out,
-                        size_t cap)
+void kfe_p11_uri_of_key(const CK_TOKEN_INFO *token, CK_OBJECT_CLASS class, const char *name,
+                        const kfe_p11_id *id, char *out, size_t cap)
 {
     out[0] = '\0';
     P11KitUri *uri = p11_kit_uri_new();
     if (!uri)
         return;
-    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-    CK_BYTE id[4] = {(CK_BYTE)(version >> 24), (CK_BYTE)(version >> 16), (CK_BYTE)(version >> 8),
-                     (CK_BYTE)version};
     CK_ATTRIBUTE key[] = {{CKA_CLASS, &class, sizeof(class)},
                           {CKA_LABEL, (void *)(uintptr_t)name, strlen(name)},
-                          {CKA_ID, id, sizeof(id)}};
+                          {CKA_ID, (void *)(uintptr_t)id->bytes, id->len}};
     CK_TOKEN_INFO *where = p11_kit_uri_get_token_info(uri);
     memcpy(where->label, token->label, sizeof(where->label));
     memcpy(where->serialNumber, token->serialNumber, sizeof(where->serialNumber));

@@ -15,6 +15,8 @@
 
 #include <kfe/error.h>
 
+#include "pkcs11/id.h"
+
 typedef struct {
     P11KitUri *parsed;
     const char *module_path; /* absolute; lives as long as `parsed` */
@@ -28,8 +30,9 @@ void kfe_p11_uri_wipe(kfe_p11_uri *uri);
 
 bool kfe_p11_uri_matches(const kfe_p11_uri *uri, const CK_TOKEN_INFO *token);
 
-/* Writes the URI of the key (name, version) in that token, cut to `cap` bytes with the NUL. */
-void kfe_p11_uri_of_key(const CK_TOKEN_INFO *token, const char *name, uint32_t version, char *out,
-                        size_t cap);
+/* Writes the URI of the key with that name and id, an object of that class, in that token, cut to
+ * `cap` bytes with the NUL. */
+void kfe_p11_uri_of_key(const CK_TOKEN_INFO *token, CK_OBJECT_CLASS class, const char *name,
+                        const kfe_p11_id *id, char *out, size_t cap);
 
 #endif

@@ -4,9 +4,10 @@
 #include <kfe/config.h>
 
 #include "pkcs11/kek.h"
+#include "pkcs11/rsa.h"
 #include "pkcs11/wrapping.h"
 
-enum { AAD_MAX = 9 + 1 + 2 + KFE_NAME_MAX + 4, FORMS = 2 };
+enum { AAD_MAX = 9 + 1 + 2 + KFE_NAME_MAX + 4, FORMS = 3 };
 
 struct wrapping {
     kfe_p11_object *object; /* owned */
@@ -32,7 +33,48 @@ static kfe_error wrap_by(struct wrapping *job, kfe_p11_session *session, CK_OBJE
 {
     if (form == KFE_P11_FORM_GCM)
         return kfe_p11_kek_wrap_gcm(session, kek, bound(job), job->secret, job->wrapped, &job->len);
-    return kfe_p11_kek_wrap_rfc3394(session, kek, job->secret, job->wrapped, &job->len);
+    if (form == KFE_P11_FORM_RFC3394)
+        return kfe_p11_kek_wrap_rfc3394(session, kek, job->secret, job->wrapped, &job->len);
+    return kfe_p11_rsa_wrap(session, kek, job->secret, job->wrapped, &job->len);
+}
+
+/* Once raw RSA has opened something, the token need not be asked for OAEP again. */
+static kfe_error unwrap_rsa(const struct wrapping *job, kfe_p11_session *session,
+                            CK_OBJECT_HANDLE key, uint8_t secret[KFE_P11_SECRET_LEN])
+{
+    bool raw = kfe_p11_object_raw_rsa(job->object);
+    kfe_error err =
+        kfe_p11_rsa_unwrap(session, key, (kfe_bytes){job->wrapped, job->len}, &raw, secret);
+    if (raw && !err)
+        kfe_p11_object_set_raw_rsa(job->object);
+    return err;
+}
+
+static kfe_error unwrap_by(const struct wrapping *job, kfe_p11_session *session,
+                           CK_OBJECT_HANDLE kek, uint8_t secret[KFE_P11_SECRET_LEN])
+{
+    const bool rsa = job->use.type == CKK_RSA;
+    if (rsa && job->wrapped[0] == 3)
+        return unwrap_rsa(job, session, kek, secret);
+    if (rsa)
+        return kfe_fail(KFE_E_KEY_DENIED,
+                        "the session secret is wrapped by AES, the key is an RSA key");
+    return kfe_p11_kek_unwrap(session, kek, bound(job), (kfe_bytes){job->wrapped, job->len},
+                              secret);
+}
+
+/* Some tokens say "device error" when they are busy, and of bad data as well: asked twice, so that
+ * an honest secret is not taken for a forged one. */
+static kfe_error unwrap_surely(const struct wrapping *job, kfe_p11_session *session,
+                               CK_OBJECT_HANDLE kek, uint8_t secret[KFE_P11_SECRET_LEN])
+{
+    session->doubt = false;
+    kfe_error err = unwrap_by(job, session, kek, secret);
+    if (err == KFE_E_AUTH && session->doubt) {
+        kfe_p11_pause_before_retry();
+        err = unwrap_by(job, session, kek, secret);
+    }
+    return err;
 }
 
 /* What cannot be opened must not seal: the first wrapping is undone, if the key may. */
@@ -40,10 +82,9 @@ static kfe_error verify(const struct wrapping *job, kfe_p11_session *session, CK
                         kfe_p11_form form)
 {
     uint8_t back[KFE_P11_SECRET_LEN];
-    if (!(form == KFE_P11_FORM_GCM ? job->use.decrypt : job->use.unwrap))
+    if (!(form == KFE_P11_FORM_RFC3394 ? job->use.unwrap : job->use.decrypt))
         return KFE_OK;
-    kfe_error err =
-        kfe_p11_kek_unwrap(session, kek, bound(job), (kfe_bytes){job->wrapped, job->len}, back);
+    kfe_error err = unwrap_surely(job, session, kek, back);
     uint8_t differs = 0;
     for (size_t i = 0; !err && i < sizeof(back); i++)
         differs |= back[i] ^ job->secret[i];
@@ -57,8 +98,10 @@ static kfe_error verify(const struct wrapping *job, kfe_p11_session *session, CK
 static kfe_error choose(struct wrapping *job, kfe_p11_session *session, CK_OBJECT_HANDLE kek,
                         kfe_p11_form *form)
 {
-    static const kfe_p11_form forms[FORMS] = {KFE_P11_FORM_GCM, KFE_P11_FORM_RFC3394};
-    const bool may[FORMS] = {job->use.encrypt, job->use.wrap};
+    static const kfe_p11_form forms[FORMS] = {KFE_P11_FORM_GCM, KFE_P11_FORM_RFC3394,
+                                              KFE_P11_FORM_RSA};
+    const bool rsa = job->use.type == CKK_RSA;
+    const bool may[FORMS] = {!rsa && job->use.encrypt, !rsa && job->use.wrap, rsa};
     kfe_error err =
         kfe_fail(KFE_E_KEY_DENIED, "key %.80s@%lu may neither encrypt nor wrap: it opens, no more",
                  job->object->name, (unsigned long)job->object->version);
@@ -93,8 +136,7 @@ static kfe_error unwrap_work(kfe_p11_session *session, void *arg)
     CK_OBJECT_HANDLE kek;
     kfe_error err = kfe_p11_object_handle(job->object, session, &kek);
     if (!err)
-        err = kfe_p11_kek_unwrap(session, kek, bound(job), (kfe_bytes){job->wrapped, job->len},
-                                 job->secret);
+        err = unwrap_surely(job, session, kek, job->secret);
     job->refused = err == KFE_E_AUTH;
     return kfe_p11_object_end(job->object, session, err);
 }
@@ -131,15 +173,16 @@ kfe_error kfe_p11_wrap(kfe_p11_token *token, kfe_p11_object *object, const kfe_p
     return err;
 }
 
-kfe_error kfe_p11_unwrap(kfe_p11_token *token, kfe_p11_object *object, kfe_bytes aad,
-                         kfe_bytes wrapped, uint8_t secret[32])
+kfe_error kfe_p11_unwrap(kfe_p11_token *token, kfe_p11_object *object, const kfe_p11_use *use,
+                         kfe_bytes aad, kfe_bytes wrapped, uint8_t secret[32])
 {
     struct wrapping job;
-    if (wrapped.len > sizeof(job.wrapped))
-        return kfe_fail(KFE_E_KEY_DENIED, "the session secret is wrapped by RSA, the key is none");
+    if (wrapped.len == 0 || wrapped.len > sizeof(job.wrapped))
+        return kfe_fail(KFE_E_ARGUMENT, "a wrapped secret of %zu bytes", wrapped.len);
     kfe_error err = begin(&job, object, aad);
     if (err)
         return err;
+    job.use = *use;
     memcpy(job.wrapped, wrapped.data, wrapped.len);
     job.len = wrapped.len;
     err = kfe_p11_token_read(token, &unwrap_task, &job);

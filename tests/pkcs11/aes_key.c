@@ -15,8 +15,10 @@ void aes_import(const char *label, uint32_t version, size_t len, unsigned usages
     CK_BBOOL may[4];
     for (int i = 0; i < 4; i++)
         may[i] = (usages >> i & 1) != 0;
-    CK_BYTE id[4] = {(CK_BYTE)(version >> 24), (CK_BYTE)(version >> 16), (CK_BYTE)(version >> 8),
-                     (CK_BYTE)version};
+    CK_BYTE id[64] = {(CK_BYTE)(version >> 24), (CK_BYTE)(version >> 16), (CK_BYTE)(version >> 8),
+                      (CK_BYTE)version};
+    assert_true(4 + strlen(label) <= sizeof(id));
+    memcpy(id + 4, label, strlen(label)); /* as not all tokens keep two keys of one id */
     CK_ATTRIBUTE a[] = {{CKA_CLASS, &class, sizeof(class)},
                         {CKA_KEY_TYPE, &type, sizeof(type)},
                         {CKA_TOKEN, &yes, sizeof(yes)},
@@ -29,7 +31,7 @@ void aes_import(const char *label, uint32_t version, size_t len, unsigned usages
                         {CKA_UNWRAP, &may[3], sizeof(may[3])},
                         {CKA_SIGN, &no, sizeof(no)},
                         {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)},
-                        {CKA_ID, id, sizeof(id)},
+                        {CKA_ID, id, 4 + strlen(label)},
                         {CKA_VALUE, (void *)(uintptr_t)aes_master, len}};
     raw_token raw;
     CK_OBJECT_HANDLE made;
@@ -39,20 +41,35 @@ void aes_import(const char *label, uint32_t version, size_t len, unsigned usages
     raw_close(&raw);
 }
 
+/* By attributes of each: not all tokens find objects of a session by CKA_TOKEN. What tells the
+ * provider whether its handles are still good does not count. */
+static bool counts(const raw_token *raw, CK_OBJECT_HANDLE object)
+{
+    CK_BBOOL token = CK_TRUE;
+    CK_BYTE id[64];
+    CK_ATTRIBUTE a[] = {{CKA_TOKEN, &token, sizeof(token)}, {CKA_ID, id, sizeof(id)}};
+    CK_RV rv = raw->calls->C_GetAttributeValue(raw->session, object, a, 2);
+    assert_true(rv == CKR_OK || rv == CKR_ATTRIBUTE_TYPE_INVALID);
+    bool mark = a[1].ulValueLen == 9 && memcmp(id, "kfe login", 9) == 0;
+    return !token && !mark;
+}
+
 unsigned aes_session_objects(void)
 {
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-    CK_BBOOL no = CK_FALSE;
-    CK_ATTRIBUTE a[] = {{CKA_CLASS, &class, sizeof(class)}, {CKA_TOKEN, &no, sizeof(no)}};
-    CK_OBJECT_HANDLE found[16];
+    CK_ATTRIBUTE a[] = {{CKA_CLASS, &class, sizeof(class)}};
+    CK_OBJECT_HANDLE found[64];
     CK_ULONG n = 0;
+    unsigned counted = 0;
     raw_token raw;
     raw_open(&raw);
-    assert_int_equal(raw.calls->C_FindObjectsInit(raw.session, a, 2), CKR_OK);
-    assert_int_equal(raw.calls->C_FindObjects(raw.session, found, 16, &n), CKR_OK);
+    assert_int_equal(raw.calls->C_FindObjectsInit(raw.session, a, 1), CKR_OK);
+    assert_int_equal(raw.calls->C_FindObjects(raw.session, found, 64, &n), CKR_OK);
     assert_int_equal(raw.calls->C_FindObjectsFinal(raw.session), CKR_OK);
+    for (CK_ULONG i = 0; i < n; i++)
+        counted += counts(&raw, found[i]);
     raw_close(&raw);
-    return (unsigned)n;
+    return counted;
 }
 
 kfe_key *aes_get(kfe_key_provider *provider, const char *name, uint32_t version)

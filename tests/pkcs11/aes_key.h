@@ -16,7 +16,7 @@ extern const uint8_t aes_master[32];
 /* Sensitive, not extractable; its bytes are the first `len` of aes_master. */
 void aes_import(const char *label, uint32_t version, size_t len, unsigned usages);
 
-/* Secret keys that are objects of a session. */
+/* Secret keys that are objects of a session: copies, unwrapped secrets. */
 unsigned aes_session_objects(void);
 
 kfe_key *aes_get(kfe_key_provider *provider, const char *name, uint32_t version);

@@ -4,10 +4,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
-#include "tests/pkcs11/shim.h"
+#include "tests/pkcs11/shim_calls.h"
+#include "tests/pkcs11/shim_ways.h"
 
 struct hook {
     const char *function;
@@ -21,68 +21,21 @@ struct hook {
     void *each_arg;
 };
 
-#define HOOKS(X)                                                                                   \
-    X(C_Initialize, (CK_VOID_PTR args), (args))                                                    \
-    X(C_Finalize, (CK_VOID_PTR reserved), (reserved))                                              \
-    X(C_GetSlotList, (CK_BBOOL present, CK_SLOT_ID * out, CK_ULONG * n), (present, out, n))        \
-    X(C_OpenSession,                                                                               \
-      (CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR app, CK_NOTIFY notify,                         \
-       CK_SESSION_HANDLE * out),                                                                   \
-      (slot, flags, app, notify, out))                                                             \
-    X(C_CloseSession, (CK_SESSION_HANDLE s), (s))                                                  \
-    X(C_GetSessionInfo, (CK_SESSION_HANDLE s, CK_SESSION_INFO * info), (s, info))                  \
-    X(C_Login, (CK_SESSION_HANDLE s, CK_USER_TYPE user, CK_BYTE * pin, CK_ULONG len),              \
-      (s, user, pin, len))                                                                         \
-    X(C_FindObjectsInit, (CK_SESSION_HANDLE s, CK_ATTRIBUTE * a, CK_ULONG n), (s, a, n))           \
-    X(C_FindObjects, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE * out, CK_ULONG max, CK_ULONG * n),    \
-      (s, out, max, n))                                                                            \
-    X(C_FindObjectsFinal, (CK_SESSION_HANDLE s), (s))                                              \
-    X(C_GetAttributeValue,                                                                         \
-      (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE * a, CK_ULONG n), (s, o, a, n))       \
-    X(C_CreateObject, (CK_SESSION_HANDLE s, CK_ATTRIBUTE * a, CK_ULONG n, CK_OBJECT_HANDLE * o),   \
-      (s, a, n, o))                                                                                \
-    X(C_DestroyObject, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o), (s, o))                          \
-    X(C_GenerateKey,                                                                               \
-      (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_ATTRIBUTE * a, CK_ULONG n, CK_OBJECT_HANDLE * o), \
-      (s, m, a, n, o))                                                                             \
-    X(C_CopyObject,                                                                                \
-      (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE from, CK_ATTRIBUTE * a, CK_ULONG n,                   \
-       CK_OBJECT_HANDLE * o),                                                                      \
-      (s, from, a, n, o))                                                                          \
-    X(C_WrapKey,                                                                                   \
-      (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_OBJECT_HANDLE by, CK_OBJECT_HANDLE o,             \
-       CK_BYTE * out, CK_ULONG * n),                                                               \
-      (s, m, by, o, out, n))                                                                       \
-    X(C_UnwrapKey,                                                                                 \
-      (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_OBJECT_HANDLE by, CK_BYTE * in, CK_ULONG len,     \
-       CK_ATTRIBUTE * a, CK_ULONG n, CK_OBJECT_HANDLE * o),                                        \
-      (s, m, by, in, len, a, n, o))                                                                \
-    X(C_EncryptInit, (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_OBJECT_HANDLE o), (s, m, o))       \
-    X(C_Encrypt, (CK_SESSION_HANDLE s, CK_BYTE * in, CK_ULONG len, CK_BYTE * out, CK_ULONG * n),   \
-      (s, in, len, out, n))                                                                        \
-    X(C_DecryptInit, (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_OBJECT_HANDLE o), (s, m, o))       \
-    X(C_Decrypt, (CK_SESSION_HANDLE s, CK_BYTE * in, CK_ULONG len, CK_BYTE * out, CK_ULONG * n),   \
-      (s, in, len, out, n))                                                                        \
-    X(C_SignInit, (CK_SESSION_HANDLE s, CK_MECHANISM * m, CK_OBJECT_HANDLE o), (s, m, o))          \
-    X(C_Sign, (CK_SESSION_HANDLE s, CK_BYTE * in, CK_ULONG len, CK_BYTE * out, CK_ULONG * n),      \
-      (s, in, len, out, n))
-
 enum hook_index {
 #define X(name, params, args) AT_##name,
-    HOOKS(X)
+    SHIM_CALLS(X)
 #undef X
-        AT_C_GetTokenInfo,
-    N_HOOKS
+        N_HOOKS
 };
 
 static struct hook hooks[N_HOOKS] = {
 #define X(name, params, args) [AT_##name] = {.function = #name},
-    HOOKS(X)
+    SHIM_CALLS(X)
 #undef X
-        [AT_C_GetTokenInfo] = {.function = "C_GetTokenInfo"}};
+};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static CK_FUNCTION_LIST_PTR real;
+static CK_FUNCTION_LIST_PTR below; /* the ways, over the module */
 static CK_FUNCTION_LIST list;
 static CK_FLAGS extra_flags;
 
@@ -118,76 +71,32 @@ static bool fails(enum hook_index at, shim_how *how, CK_RV *rv)
     return yes;
 }
 
+#define L(slot) slot
+#define S(handle) handle
+#define O(handle) handle
 #define X(name, params, args)                                                                      \
     static CK_RV shim_##name params                                                                \
     {                                                                                              \
         shim_how how;                                                                              \
         CK_RV rv;                                                                                  \
         if (!fails(AT_##name, &how, &rv))                                                          \
-            return real->name args;                                                                \
+            return below->name args;                                                               \
         if (how == SHIM_AFTER || how == SHIM_TWICE)                                                \
-            real->name args;                                                                       \
-        return how == SHIM_TWICE ? real->name args : rv;                                           \
+            below->name args;                                                                      \
+        return how == SHIM_TWICE ? below->name args : rv;                                          \
     }
-HOOKS(X)
+SHIM_CALLS(X)
 #undef X
+#undef L
+#undef S
+#undef O
 
-static CK_RV shim_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+static CK_RV flagged_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
-    shim_how how;
-    CK_RV rv;
-    if (fails(AT_C_GetTokenInfo, &how, &rv))
-        return rv;
-    rv = real->C_GetTokenInfo(slot, info);
+    CK_RV rv = shim_C_GetTokenInfo(slot, info);
     if (rv == CKR_OK)
         info->flags |= extra_flags;
     return rv;
-}
-
-/* ---- Tokens that make their own IVs --------------------------------------------------------- */
-
-enum { IV_SESSIONS = 64 };
-
-static _Atomic shim_iv iv_style;
-static struct {
-    CK_BYTE iv[16];
-} appended[IV_SESSIONS];
-
-static CK_RV iv_EncryptInit(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE o)
-{
-    if (iv_style == SHIM_IV_HOST || m->mechanism != CKM_AES_GCM)
-        return shim_C_EncryptInit(s, m, o);
-    CK_GCM_PARAMS *given = m->pParameter, own = *given;
-    CK_BYTE *iv = appended[s % IV_SESSIONS].iv;
-    CK_MECHANISM other = {CKM_AES_GCM, &own, sizeof(own)};
-    if (getrandom(iv, 16, 0) != 16)
-        return CKR_GENERAL_ERROR;
-    own.pIv = iv;
-    if (iv_style == SHIM_IV_WRITTEN_BACK) {
-        memcpy(given->pIv, iv, given->ulIvLen);
-    } else {
-        own.ulIvLen = 16;
-        own.ulIvBits = 128;
-    }
-    return shim_C_EncryptInit(s, &other, o);
-}
-
-static CK_RV iv_Encrypt(CK_SESSION_HANDLE s, CK_BYTE *in, CK_ULONG len, CK_BYTE *out, CK_ULONG *n)
-{
-    CK_ULONG room = *n;
-    CK_RV rv = shim_C_Encrypt(s, in, len, out, n);
-    if (rv != CKR_OK || iv_style != SHIM_IV_APPENDED)
-        return rv;
-    if (room < *n + 16)
-        return CKR_BUFFER_TOO_SMALL;
-    memcpy(out + *n, appended[s % IV_SESSIONS].iv, 16);
-    *n += 16;
-    return CKR_OK;
-}
-
-static void shim_set_iv(shim_iv style)
-{
-    iv_style = style;
 }
 
 static struct hook *hook_for(const char *function)
@@ -259,13 +168,25 @@ static void shim_reset(void)
         hooks[i].delay = 0;
     }
     extra_flags = 0;
-    iv_style = SHIM_IV_HOST;
     pthread_mutex_unlock(&lock);
+    shim_ways_reset();
 }
 
 __attribute__((visibility("default")))
-const shim_table kfe_test_shim = {shim_inject,      shim_before, shim_before_each, shim_calls,
-                                  shim_token_flags, shim_set_iv, shim_delay,       shim_reset};
+const shim_table kfe_test_shim = {.inject = shim_inject,
+                                  .before = shim_before,
+                                  .before_each = shim_before_each,
+                                  .calls = shim_calls,
+                                  .token_flags = shim_token_flags,
+                                  .iv = shim_ways_iv,
+                                  .delay = shim_delay,
+                                  .out_of_reach = shim_ways_out_of_reach,
+                                  .lose_handles = shim_ways_lose_handles,
+                                  .limit = shim_ways_limit,
+                                  .size = shim_ways_size,
+                                  .size_queries = shim_ways_queries,
+                                  .room = shim_ways_room,
+                                  .reset = shim_reset};
 
 /* A child may be born while another thread of its parent is in fails(). */
 static void renew_lock(void)
@@ -275,21 +196,21 @@ static void renew_lock(void)
 
 __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR out)
 {
-    CK_RV (*get)(CK_FUNCTION_LIST_PTR_PTR) = NULL;
-    if (!real) {
+    if (!below) {
+        CK_RV (*get)(CK_FUNCTION_LIST_PTR_PTR) = NULL;
+        CK_FUNCTION_LIST_PTR real = NULL;
         void *module = dlopen(getenv("KFE_SHIM_MODULE"), RTLD_NOW | RTLD_LOCAL);
         void *symbol = module ? dlsym(module, "C_GetFunctionList") : NULL;
         memcpy(&get, &symbol, sizeof(get));
         if (!get || get(&real) != CKR_OK)
             return CKR_GENERAL_ERROR;
-        list = *real;
+        below = shim_ways(real);
+        list = *below;
         pthread_atfork(NULL, NULL, renew_lock);
 #define X(name, params, args) list.name = shim_##name;
-        HOOKS(X)
+        SHIM_CALLS(X)
 #undef X
-        list.C_GetTokenInfo = shim_C_GetTokenInfo;
-        list.C_EncryptInit = iv_EncryptInit;
-        list.C_Encrypt = iv_Encrypt;
+        list.C_GetTokenInfo = flagged_C_GetTokenInfo;
     }
     *out = &list;
     return CKR_OK;

@@ -23,6 +23,13 @@ typedef enum {
     SHIM_IV_APPENDED,     /* the token: 16 bytes, behind the tag */
 } shim_iv;
 
+/* Whose handles are lost. */
+typedef enum {
+    SHIM_FOUND,    /* of objects that a search gave out */
+    SHIM_OBJECTS,  /* of all objects */
+    SHIM_SESSIONS, /* of all sessions, which are closed, login and session objects with them */
+} shim_handles;
+
 typedef struct {
     /* Makes `count` calls of that function return `rv`, from the `skip`-th next one on. */
     void (*inject)(const char *function, shim_how how, CK_RV rv, unsigned long skip,
@@ -35,7 +42,22 @@ typedef struct {
     void (*token_flags)(CK_FLAGS flags); /* C_GetTokenInfo shows them in addition */
     void (*iv)(shim_iv style);
     void (*delay)(const char *function, unsigned microseconds); /* every call of it takes longer */
-    void (*reset)(void); /* counts, failures, flags, style and delays */
+    /* While it is, every call but two is CKR_DEVICE_ERROR: C_Finalize works, and C_Initialize makes
+     * a module that has no slots. Either comes back by C_Finalize and C_Initialize alone, and not
+     * before it is in reach again. So are tokens behind a network. */
+    void (*out_of_reach)(bool yes);
+    /* Handles given out so far are refused for ever. */
+    void (*lose_handles)(shim_handles which);
+    /* C_OpenSession is CKR_SESSION_COUNT when so many are open; 0: there is no limit. */
+    void (*limit)(unsigned sessions);
+    /* Asked for a size (no buffer given), C_Encrypt, C_Decrypt, C_Sign and C_WrapKey are off. */
+    void (*size)(int off);
+    unsigned long (*size_queries)(void); /* how often they were asked */
+    /* C_Encrypt and C_Decrypt are CKR_BUFFER_TOO_SMALL unless there is room for that many bytes
+     * more than what comes out; `ends`: the operation is over then, against the standard. */
+    void (*room)(unsigned extra, bool ends);
+    /* Counts, failures, flags, delays and ways; not handles that were lost. */
+    void (*reset)(void);
 } shim_table;
 
 extern const shim_table kfe_test_shim;

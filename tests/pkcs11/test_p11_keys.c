@@ -4,84 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/pkcs11/test_token.h"
+#include "tests/pkcs11/keys_rig.h"
 
 static const uint8_t secret[64] = {1, 2, 3};
-
-/* What get_key (version 0: get_current_key) says; releases the key. */
-static kfe_error look(kfe_key_provider *p, const char *name, uint32_t version, kfe_key_state *state,
-                      uint32_t *got)
-{
-    kfe_key *key = NULL;
-    const kfe_key_ref ref = {name, version};
-    kfe_error err =
-        version ? p->ops->get_key(p, &ref, &key) : p->ops->get_current_key(p, name, &key);
-    if (err) {
-        assert_null(key);
-        return err;
-    }
-    if (state)
-        *state = key->state;
-    if (got)
-        *got = key->version;
-    key->ops->release(key);
-    return KFE_OK;
-}
-
-static kfe_error set_state(kfe_key_provider *p, const char *name, uint32_t version,
-                           kfe_key_state state)
-{
-    const kfe_key_ref ref = {name, version};
-    return p->ops->set_state(p, &ref, state);
-}
-
-static uint32_t current(kfe_key_provider *p, const char *name)
-{
-    uint32_t version = 0;
-    assert_int_equal(look(p, name, 0, NULL, &version), KFE_OK);
-    return version;
-}
-
-static void assert_detail(const char *part)
-{
-    if (!strstr(kfe_error_detail(), part))
-        fail_msg("\"%s\" is not in: %s", part, kfe_error_detail());
-}
-
-/* One line for each key: "name version state where". */
-static kfe_error write_line(void *arg, const kfe_key_info *key)
-{
-    char *text = arg;
-    size_t len = strlen(text);
-    assert_int_equal(key->size, sizeof(*key));
-    snprintf(text + len, 4096 - len, "%s %u %d %s\n", key->name, key->version, (int)key->state,
-             key->where ? strstr(key->where, "id=") : "-");
-    return KFE_OK;
-}
-
-static void assert_list(kfe_key_provider *p, const char *expected)
-{
-    char text[4096] = "";
-    assert_int_equal(p->ops->list(p, write_line, text), KFE_OK);
-    assert_string_equal(text, expected);
-}
 
 static void test_create(void **state)
 {
     kfe_key_provider *p = test_token_open(*state);
     kfe_key_state is;
-    assert_list(p, "");
-    assert_int_equal(look(p, "orders", 0, NULL, NULL), KFE_E_KEY_UNKNOWN);
-    assert_int_equal(look(p, "orders", 1, NULL, NULL), KFE_E_KEY_UNKNOWN);
+    keys_assert_list(p, "");
+    assert_int_equal(keys_look(p, "orders", 0, NULL, NULL), KFE_E_KEY_UNKNOWN);
+    assert_int_equal(keys_look(p, "orders", 1, NULL, NULL), KFE_E_KEY_UNKNOWN);
     assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
-    assert_int_equal(current(p, "orders"), 1);
-    assert_int_equal(look(p, "orders", 1, &is, NULL), KFE_OK);
+    assert_int_equal(keys_current(p, "orders"), 1);
+    assert_int_equal(keys_look(p, "orders", 1, &is, NULL), KFE_OK);
     assert_int_equal(is, KFE_KEY_ACTIVE);
-    assert_int_equal(look(p, "orders", 2, NULL, NULL), KFE_E_KEY_UNKNOWN);
-    assert_int_equal(look(p, "order", 1, NULL, NULL), KFE_E_KEY_UNKNOWN);
+    assert_int_equal(keys_look(p, "orders", 2, NULL, NULL), KFE_E_KEY_UNKNOWN);
+    assert_int_equal(keys_look(p, "order", 1, NULL, NULL), KFE_E_KEY_UNKNOWN);
     assert_int_equal(p->ops->create(p, "orders"), KFE_E_ARGUMENT);
-    assert_detail("rotate");
-    assert_list(p, "orders 1 1 id=%00%00%00%01;object=orders;type=secret-key\n");
+    keys_assert_detail("rotate");
+    keys_assert_list(p, "orders 1 1 id=%00%00%00%01;object=orders;type=secret-key\n");
     p->ops->free(p);
 }
 
@@ -134,7 +76,6 @@ static void test_created_key_is_strict(void **state)
 
 static void test_rotate(void **state)
 {
-    test_token_softhsm_only("two keys cannot have one id, whatever their names");
     kfe_key_provider *p = test_token_open(*state);
     uint32_t version = 77;
     assert_int_equal(p->ops->rotate(p, "orders", &version), KFE_E_KEY_UNKNOWN);
@@ -143,62 +84,57 @@ static void test_rotate(void **state)
     assert_int_equal(p->ops->create(p, "payments"), KFE_OK);
     assert_int_equal(p->ops->rotate(p, "orders", &version), KFE_OK);
     assert_int_equal(version, 2);
-    assert_int_equal(current(p, "orders"), 2);
-    assert_int_equal(current(p, "payments"), 1);
-    assert_int_equal(look(p, "orders", 1, NULL, NULL), KFE_OK);
-    assert_list(p, "orders 1 1 id=%00%00%00%01;object=orders;type=secret-key\n"
-                   "orders 2 1 id=%00%00%00%02;object=orders;type=secret-key\n"
-                   "payments 1 1 id=%00%00%00%01;object=payments;type=secret-key\n");
+    assert_int_equal(keys_current(p, "orders"), 2);
+    assert_int_equal(keys_current(p, "payments"), 1);
+    assert_int_equal(keys_look(p, "orders", 1, NULL, NULL), KFE_OK);
+    keys_assert_list(
+        p,
+        "orders 1 1 id=%00%00%00%01;object=orders;type=secret-key\n"
+        "orders 2 1 id=%00%00%00%02;object=orders;type=secret-key\n"
+        "payments 1 1 id=%00%00%00%01%70%61%79%6D%65%6E%74%73;object=payments;type=secret-key\n");
     p->ops->free(p);
 }
 
 static void test_retire(void **state)
 {
-    test_token_softhsm_only("it keeps no data objects, which states stand in");
     kfe_key_provider *p = test_token_open(*state);
     kfe_key_state is;
     uint32_t version;
     assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
     assert_int_equal(p->ops->rotate(p, "orders", &version), KFE_OK);
-    assert_int_equal(set_state(p, "orders", 2, KFE_KEY_DECRYPT_ONLY), KFE_OK);
-    assert_int_equal(look(p, "orders", 2, &is, NULL), KFE_OK);
+    assert_int_equal(keys_set_state(p, "orders", 2, KFE_KEY_DECRYPT_ONLY), KFE_OK);
+    assert_int_equal(keys_look(p, "orders", 2, &is, NULL), KFE_OK);
     assert_int_equal(is, KFE_KEY_DECRYPT_ONLY);
-    assert_int_equal(current(p, "orders"), 1);
-    assert_int_equal(set_state(p, "orders", 2, KFE_KEY_DECRYPT_ONLY), KFE_OK); /* again: nothing */
-    assert_int_equal(set_state(p, "orders", 2, KFE_KEY_ACTIVE), KFE_E_ARGUMENT);
-    assert_int_equal(set_state(p, "orders", 1, KFE_KEY_ACTIVE), KFE_OK);
-    assert_int_equal(set_state(p, "orders", 3, KFE_KEY_DECRYPT_ONLY), KFE_E_KEY_UNKNOWN);
-    assert_int_equal(set_state(p, "orders", 1, KFE_KEY_DECRYPT_ONLY), KFE_OK);
-    assert_int_equal(look(p, "orders", 0, NULL, NULL), KFE_E_KEY_DENIED);
-    assert_detail("retired");
+    assert_int_equal(keys_current(p, "orders"), 1);
+    assert_int_equal(keys_set_state(p, "orders", 2, KFE_KEY_DECRYPT_ONLY),
+                     KFE_OK); /* again: nothing */
+    assert_int_equal(keys_set_state(p, "orders", 2, KFE_KEY_ACTIVE), KFE_E_ARGUMENT);
+    assert_int_equal(keys_set_state(p, "orders", 1, KFE_KEY_ACTIVE), KFE_OK);
+    assert_int_equal(keys_set_state(p, "orders", 3, KFE_KEY_DECRYPT_ONLY), KFE_E_KEY_UNKNOWN);
+    assert_int_equal(keys_set_state(p, "orders", 1, KFE_KEY_DECRYPT_ONLY), KFE_OK);
+    assert_int_equal(keys_look(p, "orders", 0, NULL, NULL), KFE_E_KEY_DENIED);
+    keys_assert_detail("retired");
     assert_int_equal(p->ops->rotate(p, "orders", &version), KFE_OK);
     assert_int_equal(version, 3);
-    assert_int_equal(current(p, "orders"), 3);
-    raw_token raw;
-    raw_open(&raw);
-    assert_int_equal(raw_count(&raw, CKO_DATA, "orders", NULL), 2);
-    raw_close(&raw);
+    assert_int_equal(keys_current(p, "orders"), 3);
+    assert_int_equal(keys_markers("orders"), 2);
     p->ops->free(p);
 }
 
 static void test_destroy(void **state)
 {
-    test_token_softhsm_only("it keeps no data objects, which states stand in");
     kfe_key_provider *p = test_token_open(*state);
     uint32_t version;
     assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
-    assert_int_equal(set_state(p, "orders", 1, KFE_KEY_DECRYPT_ONLY), KFE_OK);
-    assert_int_equal(set_state(p, "orders", 1, KFE_KEY_DESTROYED), KFE_OK);
-    assert_int_equal(look(p, "orders", 1, NULL, NULL), KFE_E_KEY_DESTROYED);
-    assert_int_equal(look(p, "orders", 0, NULL, NULL), KFE_E_KEY_DESTROYED);
-    assert_int_equal(look(p, "orders", 2, NULL, NULL), KFE_E_KEY_UNKNOWN);
-    assert_list(p, "orders 1 3 -\n");
-    raw_token raw;
-    raw_open(&raw);
-    assert_int_equal(raw_count(&raw, CKO_SECRET_KEY, "orders", NULL), 0);
-    raw_close(&raw);
-    assert_int_equal(set_state(p, "orders", 1, KFE_KEY_DECRYPT_ONLY), KFE_E_KEY_DESTROYED);
-    assert_int_equal(set_state(p, "orders", 1, KFE_KEY_DESTROYED), KFE_OK);
+    assert_int_equal(keys_set_state(p, "orders", 1, KFE_KEY_DECRYPT_ONLY), KFE_OK);
+    assert_int_equal(keys_set_state(p, "orders", 1, KFE_KEY_DESTROYED), KFE_OK);
+    assert_int_equal(keys_look(p, "orders", 1, NULL, NULL), KFE_E_KEY_DESTROYED);
+    assert_int_equal(keys_look(p, "orders", 0, NULL, NULL), KFE_E_KEY_DESTROYED);
+    assert_int_equal(keys_look(p, "orders", 2, NULL, NULL), KFE_E_KEY_UNKNOWN);
+    keys_assert_list(p, "orders 1 3 -\n");
+    assert_int_equal(keys_count("orders"), 0);
+    assert_int_equal(keys_set_state(p, "orders", 1, KFE_KEY_DECRYPT_ONLY), KFE_E_KEY_DESTROYED);
+    assert_int_equal(keys_set_state(p, "orders", 1, KFE_KEY_DESTROYED), KFE_OK);
     assert_int_equal(p->ops->create(p, "orders"), KFE_E_ARGUMENT);
     assert_int_equal(p->ops->rotate(p, "orders", &version), KFE_OK);
     assert_int_equal(version, 2); /* a number is never used twice */
@@ -207,31 +143,27 @@ static void test_destroy(void **state)
 
 static void test_destroy_cut_off(void **state)
 {
-    test_token_softhsm_only("it keeps no data objects, which states stand in");
     const test_token *h = *state;
     kfe_key_provider *p = test_token_open(h);
     assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
     h->shim->inject("C_DestroyObject", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1);
-    assert_int_equal(set_state(p, "orders", 1, KFE_KEY_DESTROYED), KFE_E_PROVIDER);
-    assert_int_equal(look(p, "orders", 1, NULL, NULL), KFE_E_KEY_DESTROYED);
-    assert_list(p, "orders 1 3 id=%00%00%00%01;object=orders;type=secret-key\n");
-    assert_int_equal(set_state(p, "orders", 1, KFE_KEY_DESTROYED), KFE_OK);
-    raw_token raw;
-    raw_open(&raw);
-    assert_int_equal(raw_count(&raw, CKO_SECRET_KEY, "orders", NULL), 0);
-    assert_int_equal(raw_count(&raw, CKO_DATA, "orders", NULL), 1);
-    raw_close(&raw);
+    assert_int_equal(keys_set_state(p, "orders", 1, KFE_KEY_DESTROYED), KFE_E_PROVIDER);
+    assert_int_equal(keys_look(p, "orders", 1, NULL, NULL), KFE_E_KEY_DESTROYED);
+    keys_assert_list(p, "orders 1 3 id=%00%00%00%01;object=orders;type=secret-key\n");
+    assert_int_equal(keys_set_state(p, "orders", 1, KFE_KEY_DESTROYED), KFE_OK);
+    assert_int_equal(keys_count("orders"), 0);
+    assert_int_equal(keys_markers("orders"), 1);
     /* The other way round: no marker, then the key must still be there. */
     assert_int_equal(p->ops->create(p, "payments"), KFE_OK);
     h->shim->inject("C_CreateObject", SHIM_INSTEAD, CKR_DEVICE_MEMORY, 0, 1);
-    assert_int_equal(set_state(p, "payments", 1, KFE_KEY_DESTROYED), KFE_E_PROVIDER);
-    assert_int_equal(look(p, "payments", 1, NULL, NULL), KFE_OK);
+    assert_int_equal(keys_set_state(p, "payments", 1, KFE_KEY_DESTROYED), KFE_E_PROVIDER);
+    assert_int_equal(keys_look(p, "payments", 1, NULL, NULL), KFE_OK);
     p->ops->free(p);
 }
 
 static void test_damaged_marker(void **state)
 {
-    test_token_softhsm_only("it keeps no data objects, which states stand in");
+    test_token_needs(TOKEN_KEEPS_DATA);
     static const char *const damaged[] = {"destroyed",     "destroyed 0",    "destroyed 01",
                                           "destroyed 1\n", "Destroyed 1",    "destroyed 4294967296",
                                           "destroyed  1",  "decrypt-only+1", " 1"};
@@ -245,33 +177,33 @@ static void test_damaged_marker(void **state)
         raw_open(&raw);
         raw_mark(&raw, name, damaged[i]);
         raw_close(&raw);
-        assert_int_equal(look(p, name, 1, NULL, NULL), KFE_E_KEY_DENIED);
-        assert_detail("marker");
-        assert_int_equal(look(p, name, 0, NULL, NULL), KFE_E_KEY_DENIED);
+        assert_int_equal(keys_look(p, name, 1, NULL, NULL), KFE_E_KEY_DENIED);
+        keys_assert_detail("marker");
+        assert_int_equal(keys_look(p, name, 0, NULL, NULL), KFE_E_KEY_DENIED);
     }
-    assert_int_equal(look(p, "other", 1, NULL, NULL), KFE_OK);
+    assert_int_equal(keys_look(p, "other", 1, NULL, NULL), KFE_OK);
     p->ops->free(p);
 }
 
 static void test_two_hits(void **state)
 {
-    test_token_softhsm_only("two keys cannot have one id, whatever their names");
+    test_token_needs(TOKEN_KEEPS_TWINS);
     kfe_key_provider *p = test_token_open(*state);
     raw_token raw;
     raw_key key = raw_key_good("orders", 3, secret);
     raw_open(&raw);
     raw_import(&raw, &key);
-    assert_int_equal(look(p, "orders", 3, NULL, NULL), KFE_OK);
+    assert_int_equal(keys_look(p, "orders", 3, NULL, NULL), KFE_OK);
     raw_import(&raw, &key);
     raw_close(&raw);
-    assert_int_equal(look(p, "orders", 3, NULL, NULL), KFE_E_KEY_DENIED);
-    assert_detail("ambiguous");
-    assert_detail("orders@3");
-    assert_int_equal(look(p, "orders", 0, NULL, NULL), KFE_E_KEY_DENIED);
-    assert_int_equal(set_state(p, "orders", 3, KFE_KEY_DESTROYED), KFE_E_KEY_DENIED);
+    assert_int_equal(keys_look(p, "orders", 3, NULL, NULL), KFE_E_KEY_DENIED);
+    keys_assert_detail("ambiguous");
+    keys_assert_detail("orders@3");
+    assert_int_equal(keys_look(p, "orders", 0, NULL, NULL), KFE_E_KEY_DENIED);
+    assert_int_equal(keys_set_state(p, "orders", 3, KFE_KEY_DESTROYED), KFE_E_KEY_DENIED);
     uint32_t version;
     assert_int_equal(p->ops->rotate(p, "orders", &version), KFE_OK);
-    assert_int_equal(current(p, "orders"), 4);
+    assert_int_equal(keys_current(p, "orders"), 4);
     p->ops->free(p);
 }
 
@@ -295,12 +227,13 @@ static void test_weak_keys(void **state)
     raw_token raw;
     raw_open(&raw);
     raw_import(&raw, &good);
-    assert_int_equal(look(p, "k", 1, NULL, NULL), KFE_OK);
+    assert_int_equal(keys_look(p, "k", 1, NULL, NULL), KFE_OK);
     for (uint32_t i = 0; i < 6; i++) {
         raw_import(&raw, &weak[i]);
-        assert_int_equal(look(p, "k", i + 2, NULL, NULL), KFE_E_KEY_DENIED);
-        assert_detail(why[i]);
-        assert_int_equal(look(p, "k", 0, NULL, NULL), KFE_E_KEY_DENIED); /* never an older one */
+        assert_int_equal(keys_look(p, "k", i + 2, NULL, NULL), KFE_E_KEY_DENIED);
+        keys_assert_detail(why[i]);
+        assert_int_equal(keys_look(p, "k", 0, NULL, NULL),
+                         KFE_E_KEY_DENIED); /* never an older one */
     }
     raw_close(&raw);
     p->ops->free(p);
@@ -309,7 +242,7 @@ static void test_weak_keys(void **state)
 /* Whoever can open a public session can add public objects: they must change nothing. */
 static void test_foreign_objects(void **state)
 {
-    test_token_softhsm_only("two keys cannot have one id, whatever their names");
+    test_token_needs(TOKEN_KEEPS_TWINS);
     kfe_key_provider *p = test_token_open(*state);
     raw_token raw;
     assert_int_equal(p->ops->create(p, "k"), KFE_OK);
@@ -330,9 +263,9 @@ static void test_foreign_objects(void **state)
     odd = raw_key_good("line\nend", 1, secret);
     raw_import(&raw, &odd);
     raw_close(&raw);
-    assert_int_equal(current(p, "k"), 1);
-    assert_int_equal(look(p, "k", 9, NULL, NULL), KFE_E_KEY_UNKNOWN);
-    assert_list(p, "k 1 1 id=%00%00%00%01;object=k;type=secret-key\n");
+    assert_int_equal(keys_current(p, "k"), 1);
+    assert_int_equal(keys_look(p, "k", 9, NULL, NULL), KFE_E_KEY_UNKNOWN);
+    keys_assert_list(p, "k 1 1 id=%00%00%00%01;object=k;type=secret-key\n");
     p->ops->free(p);
 }
 
@@ -345,16 +278,16 @@ static void test_names(void **state)
     memset(longer, 'n', 256);
     longer[256] = '\0';
     assert_int_equal(p->ops->create(p, longest), KFE_OK);
-    assert_int_equal(current(p, longest), 1);
+    assert_int_equal(keys_current(p, longest), 1);
     assert_int_equal(p->ops->create(p, "gr\xc3\xbc\xc3\x9f"
                                        "e"),
                      KFE_OK);
     assert_int_equal(p->ops->create(p, longer), KFE_E_ARGUMENT);
     assert_int_equal(p->ops->create(p, ""), KFE_E_ARGUMENT);
     assert_int_equal(p->ops->create(p, "a\nb"), KFE_E_ARGUMENT);
-    assert_int_equal(look(p, "", 1, NULL, NULL), KFE_E_ARGUMENT);
-    assert_int_equal(set_state(p, longest, 0, KFE_KEY_DESTROYED), KFE_E_ARGUMENT);
-    assert_int_equal(set_state(p, longest, 1, (kfe_key_state)4), KFE_E_ARGUMENT);
+    assert_int_equal(keys_look(p, "", 1, NULL, NULL), KFE_E_ARGUMENT);
+    assert_int_equal(keys_set_state(p, longest, 0, KFE_KEY_DESTROYED), KFE_E_ARGUMENT);
+    assert_int_equal(keys_set_state(p, longest, 1, (kfe_key_state)4), KFE_E_ARGUMENT);
     const kfe_key_ref none = {longest, 0};
     kfe_key *key;
     assert_int_equal(p->ops->get_key(p, &none, &key), KFE_E_ARGUMENT);
@@ -364,13 +297,13 @@ static void test_names(void **state)
 /* Another operator makes the same version at the same moment. */
 static void test_created_twice_at_once(void **state)
 {
-    test_token_softhsm_only("two keys cannot have one id, whatever their names");
+    test_token_needs(TOKEN_KEEPS_TWINS);
     const test_token *h = *state;
     kfe_key_provider *p = test_token_open(h);
     h->shim->inject("C_GenerateKey", SHIM_TWICE, CKR_OK, 0, 1);
     assert_int_equal(p->ops->create(p, "k"), KFE_E_KEY_DENIED);
-    assert_detail("ambiguous");
-    assert_int_equal(current(p, "k"), 1); /* ours is gone, the other one is usable */
+    keys_assert_detail("ambiguous");
+    assert_int_equal(keys_current(p, "k"), 1); /* ours is gone, the other one is usable */
     p->ops->free(p);
 }
 
@@ -383,9 +316,9 @@ static void test_versions_run_out(void **state)
     raw_import(&raw, &key);
     raw_close(&raw);
     uint32_t version;
-    assert_int_equal(current(p, "k"), 4294967295u);
+    assert_int_equal(keys_current(p, "k"), 4294967295u);
     assert_int_equal(p->ops->rotate(p, "k", &version), KFE_E_KEY_DENIED);
-    assert_detail("no version left");
+    keys_assert_detail("no version left");
     p->ops->free(p);
 }
 

@@ -30,6 +30,7 @@ static void assert_no_pin(const char *pin)
 
 static void test_wrong_pin_is_tried_once(void **state)
 {
+    test_token_needs(TOKEN_IS_FRESH); /* a wrong PIN may lock it */
     const test_token *h = *state;
     setenv("KFE_TEST_PIN", "wrong-pin-1", 1);
     assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
@@ -44,7 +45,7 @@ static void test_wrong_pin_is_tried_once(void **state)
     setenv("KFE_TEST_PIN", "wrong-pin-2", 1);
     assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
     assert_int_equal(h->shim->calls("C_Login"), 2);
-    setenv("KFE_TEST_PIN", TOKEN_PIN, 1);
+    setenv("KFE_TEST_PIN", test_token_pin(), 1);
     assert_int_equal(try_open(h->config), KFE_OK);
     assert_int_equal(h->shim->calls("C_Login"), 3);
     setenv("KFE_TEST_PIN", "wrong-pin-1", 1);
@@ -55,7 +56,8 @@ static void test_wrong_pin_is_tried_once(void **state)
 /* The next test of this process has another token: its serial differs. */
 static void test_other_token_other_latch(void **state)
 {
-    test_token_softhsm_only("all databases have one serial number");
+    test_token_needs(TOKEN_IS_FRESH); /* a wrong PIN may lock it */
+    test_token_needs(TOKEN_HAS_SERIAL);
     const test_token *h = *state;
     setenv("KFE_TEST_PIN", "wrong-pin-1", 1);
     assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
@@ -64,6 +66,7 @@ static void test_other_token_other_latch(void **state)
 
 static void test_lost_login_latches_too(void **state)
 {
+    test_token_needs(TOKEN_IS_FRESH); /* a wrong PIN may lock it */
     const test_token *h = *state;
     kfe_key_provider *p = test_token_open(h);
     kfe_key *key = NULL;
@@ -75,7 +78,7 @@ static void test_lost_login_latches_too(void **state)
     for (int i = 0; i < 3; i++)
         assert_int_equal(p->ops->get_current_key(p, "k", &key), KFE_E_CREDENTIALS);
     assert_int_equal(h->shim->calls("C_Login"), 2);
-    setenv("KFE_TEST_PIN", TOKEN_PIN, 1);
+    setenv("KFE_TEST_PIN", test_token_pin(), 1);
     kfe_error err = KFE_E_CREDENTIALS; /* until the next try, which asks for the PIN again */
     for (int ms = 0; err == KFE_E_CREDENTIALS && ms < 10000; ms++) {
         nanosleep(&(struct timespec){0, 1000000}, NULL);
@@ -98,6 +101,7 @@ static void *open_many(void *arg)
 
 static void test_threads_try_once(void **state)
 {
+    test_token_needs(TOKEN_IS_FRESH); /* a wrong PIN may lock it */
     test_token *h = *state;
     pthread_t threads[8];
     setenv("KFE_TEST_PIN", "wrong-in-threads", 1);
@@ -128,7 +132,7 @@ static void test_refusals(void **state)
         assert_int_equal(h->shim->calls("C_Login"), 1);
     }
     /* Trouble of the token says nothing about the PIN. */
-    setenv("KFE_TEST_PIN", TOKEN_PIN, 1);
+    setenv("KFE_TEST_PIN", test_token_pin(), 1);
     h->shim->inject("C_Login", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1);
     assert_int_equal(try_open(h->config), KFE_E_PROVIDER);
     assert_int_equal(try_open(h->config), KFE_OK);
@@ -156,12 +160,12 @@ static void test_pin_from_a_file(void **state)
     snprintf(source, sizeof(source), "file:%s", path);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fprintf(file, "%s\n", TOKEN_PIN);
+    fprintf(file, "%s\n", test_token_pin());
     fclose(file);
     kfe_config *config = test_token_config(NULL, source);
     assert_int_equal(chmod(path, 0644), 0);
     assert_int_equal(try_open(config), KFE_E_CONFIG);
-    assert_no_pin(TOKEN_PIN);
+    assert_no_pin(test_token_pin());
     assert_int_equal(h->shim->calls("C_Login"), 0);
     assert_int_equal(chmod(path, 0600), 0);
     assert_int_equal(try_open(config), KFE_OK);
@@ -178,10 +182,10 @@ static void test_pin_from_a_file(void **state)
 static long give_pin(void *arg, const char *option, uint8_t *out, size_t cap)
 {
     assert_string_equal(option, "encryption.keyprovider.pkcs11.pin");
-    assert_true(cap >= sizeof(TOKEN_PIN));
-    memcpy(out, TOKEN_PIN, sizeof(TOKEN_PIN) - 1);
+    assert_true(cap >= strlen(test_token_pin()));
+    memcpy(out, test_token_pin(), strlen(test_token_pin()));
     ++*(int *)arg;
-    return sizeof(TOKEN_PIN) - 1;
+    return (long)strlen(test_token_pin());
 }
 
 static void test_pin_from_a_callback(void **state)

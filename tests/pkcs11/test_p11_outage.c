@@ -48,7 +48,6 @@ static void start_again(raw_token *raw, CK_SESSION_HANDLE sessions[SESSIONS])
 
 static void test_started_again_by_others(void **state)
 {
-    test_token_softhsm_only("two keys cannot have one id, whatever their names");
     const test_token *h = *state;
     struct rig rig;
     raw_token raw;
@@ -70,10 +69,10 @@ static void test_started_again_by_others(void **state)
     assert_int_equal(version, 2);
     start_again(&raw, sessions);
     rig_wipe(&rig);
-    for (int i = 0; i < SESSIONS; i++) {
-        CK_RV rv = raw.calls->C_GetSessionInfo(sessions[i], &info);
-        assert_true(rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED);
-    }
+    if (test_token_is_finalised(h))
+        return;
+    for (int i = 0; i < SESSIONS; i++)
+        assert_int_equal(raw.calls->C_GetSessionInfo(sessions[i], &info), CKR_OK);
 }
 
 /* A token that takes no objects of a session: every handle is looked up again then. */
@@ -177,7 +176,7 @@ static void test_bad_data_is_no_outage(void **state)
         wrapped[1 + i % (len - 1)] ^= 1;
         assert_int_equal(rig_derive(&rig), KFE_OK);
     }
-    assert_int_equal(h->shim->calls("C_Decrypt"), 200);
+    assert_in_range(h->shim->calls("C_Decrypt"), 200, 400); /* twice, where the code says little */
     assert_int_equal(h->shim->calls("C_OpenSession"), 0);
     assert_int_equal(h->shim->calls("C_CloseSession"), 0);
     kfe_key_provider_statistics s = {.size = sizeof(s)};
@@ -242,15 +241,9 @@ static pid_t server_start(const char *socket)
     char address[160];
     pid_t pid;
     snprintf(address, sizeof(address), "%s", socket);
-    const char *const argv[] = {"p11-kit",
-                                "server",
-                                "-f",
-                                "-n",
-                                address,
-                                "--provider",
-                                KFE_TEST_SOFTHSM,
-                                "pkcs11:token=kfe%20test",
-                                NULL};
+    const char *const argv[] = {
+        "p11-kit",           "server",           "-f", "-n", address, "--provider",
+        test_token_module(), test_token_named(), NULL};
     posix_spawnattr_t own_group;
     posix_spawn_file_actions_t quiet;
     posix_spawnattr_init(&own_group); /* it forks for each connection: all are killed at once */
@@ -280,7 +273,8 @@ static void server_kill(pid_t pid, const char *socket)
 static void test_killed_server(void **state)
 {
     const test_token *h = *state;
-    char socket[160], address[200];
+    test_token_needs(TOKEN_STARTS_BARE); /* the server passes no string on */
+    char socket[160], address[200], uri[400];
     struct rig rig;
     rig_make_key(h);
     snprintf(socket, sizeof(socket), "%s/server", h->dir);
@@ -288,8 +282,8 @@ static void test_killed_server(void **state)
     setenv("P11_KIT_SERVER_ADDRESS", address, 1);
     signal(SIGPIPE, SIG_DFL);
     pid_t server = server_start(socket);
-    kfe_config *config =
-        test_token_config("pkcs11:token=kfe%20test?module-path=" KFE_TEST_P11_KIT_CLIENT, NULL);
+    snprintf(uri, sizeof(uri), "%s?module-path=%s", test_token_named(), KFE_TEST_P11_KIT_CLIENT);
+    kfe_config *config = test_token_config(uri, NULL);
     rig_open(&rig, config);
     server_kill(server, socket);
     assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER); /* and the process is alive */
@@ -311,7 +305,8 @@ static void test_killed_server(void **state)
 static void test_killed_server(void **state)
 {
     (void)state;
-    skip(); /* p11-kit's tool or client module is not installed */
+    print_message("skipped, as p11-kit's tool or client module is not installed\n");
+    skip();
 }
 #endif
 

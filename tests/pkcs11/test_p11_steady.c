@@ -7,6 +7,7 @@
 #include <kfe/kfe.h>
 
 #include "tests/pkcs11/aes_key.h"
+#include "tests/pkcs11/rsa_key.h"
 
 enum { CALLS_MAX = 4 }; /* of each side */
 
@@ -84,6 +85,15 @@ static void test_rfc3394(void **state)
     run(*state, "rfc3394", KFE_WRAPPED);
 }
 
+static void test_rsa(void **state)
+{
+    const test_token *h = *state;
+    const rsa_spec good = rsa_good("rsa", 1);
+    EVP_PKEY_free(rsa_import(&good));
+    rsa_allow(h->config);
+    run(h, "rsa", KFE_WRAPPED);
+}
+
 #define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
@@ -92,6 +102,7 @@ int main(void)
         TOKEN_TEST(test_derived),
         TOKEN_TEST(test_gcm),
         TOKEN_TEST(test_rfc3394),
+        TOKEN_TEST(test_rsa),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,11 +196,11 @@ static long slow_pin(void *arg, const char *option, uint8_t *out, size_t cap)
 {
     (void)option;
     assert_true(pthread_equal(*(pthread_t *)arg, pthread_self()));
-    assert_true(cap >= sizeof(TOKEN_PIN) - 1);
+    assert_true(cap >= strlen(test_token_pin()));
     for (int ms = 0; ms < 2 * TIMEOUT_MS; ms++)
         pause_1_ms();
-    memcpy(out, TOKEN_PIN, sizeof(TOKEN_PIN) - 1);
-    return sizeof(TOKEN_PIN) - 1;
+    memcpy(out, test_token_pin(), strlen(test_token_pin()));
+    return (long)strlen(test_token_pin());
 }
 
 /* Who types a PIN does so on the thread that opens, and may take his time. */
@@ -209,11 +209,7 @@ static void test_a_slow_pin(void **state)
     (void)state;
     pthread_t self = pthread_self();
     kfe_key_provider *p = NULL;
-    kfe_config *config;
-    assert_int_equal(kfe_config_new(&config), KFE_OK);
-    assert_int_equal(kfe_config_set(config, "encryption.keyprovider.class", "pkcs11"), KFE_OK);
-    assert_int_equal(kfe_config_set(config, "encryption.keyprovider.pkcs11.uri", test_token_uri()),
-                     KFE_OK);
+    kfe_config *config = test_token_config(NULL, "");
     assert_int_equal(kfe_config_set(config, "encryption.keyprovider.pkcs11.timeout.ms", "200"),
                      KFE_OK);
     kfe_config_on_secret(config, slow_pin, &self);

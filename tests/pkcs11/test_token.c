@@ -9,36 +9,15 @@
 #include <unistd.h>
 
 #include "tests/pkcs11/test_token.h"
+#include "tests/pkcs11/token_kind.h"
 
 /* ---- The real module ------------------------------------------------------------------ */
-
-/* KFE_TEST_TOKEN says which: softhsm (or nothing), or nss. */
-static bool is_nss(void)
-{
-    const char *kind = getenv("KFE_TEST_TOKEN");
-    return kind != NULL && strcmp(kind, "nss") == 0;
-}
-
-static const char *module_path(void)
-{
-    return is_nss() ? KFE_TEST_NSS : KFE_TEST_SOFTHSM;
-}
-
-void test_token_softhsm_only(const char *why)
-{
-    if (!is_nss())
-        return;
-    print_message("not on this token: %s\n", why);
-    skip();
-}
-
-static char init_args[400]; /* "": none */
 
 static CK_FUNCTION_LIST_PTR module_calls(void)
 {
     CK_FUNCTION_LIST_PTR calls = NULL;
     CK_RV (*get)(CK_FUNCTION_LIST_PTR_PTR) = NULL;
-    void *module = dlopen(module_path(), RTLD_NOW | RTLD_LOCAL);
+    void *module = dlopen(token_kind_get()->module, RTLD_NOW | RTLD_LOCAL);
     assert_non_null(module);
     void *symbol = dlsym(module, "C_GetFunctionList");
     memcpy(&get, &symbol, sizeof(get));
@@ -49,23 +28,26 @@ static CK_FUNCTION_LIST_PTR module_calls(void)
 
 static bool initialise(CK_FUNCTION_LIST_PTR calls)
 {
+    const char *text = token_kind_get()->init_args;
     CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK,
-                                 .pReserved = init_args[0] != '\0' ? init_args : NULL};
+                                 .pReserved = text[0] != '\0' ? (void *)(uintptr_t)text : NULL};
     CK_RV rv = calls->C_Initialize(&args);
     assert_true(rv == CKR_OK || rv == CKR_CRYPTOKI_ALREADY_INITIALIZED);
     return rv == CKR_OK;
 }
 
-/* The slot whose token is initialised (or not). */
+/* The slot of the tests' token, or of one that is not initialised yet. */
 static CK_SLOT_ID find_slot(CK_FUNCTION_LIST_PTR calls, bool initialised)
 {
     CK_SLOT_ID slots[16];
     CK_ULONG n = 16;
+    char label[33];
+    snprintf(label, sizeof(label), "%-32s", token_kind_get()->label);
     assert_int_equal(calls->C_GetSlotList(CK_TRUE, slots, &n), CKR_OK);
     for (CK_ULONG i = 0; i < n; i++) {
         CK_TOKEN_INFO info;
         assert_int_equal(calls->C_GetTokenInfo(slots[i], &info), CKR_OK);
-        bool ours = memcmp(info.label, "kfe ", 4) == 0;
+        bool ours = memcmp(info.label, label, sizeof(info.label)) == 0;
         if (initialised ? ours : !(info.flags & CKF_TOKEN_INITIALIZED))
             return slots[i];
     }
@@ -75,7 +57,6 @@ static CK_SLOT_ID find_slot(CK_FUNCTION_LIST_PTR calls, bool initialised)
 
 void test_token_add(const char *label)
 {
-    test_token_softhsm_only("a database is one token");
     CK_FUNCTION_LIST_PTR calls = module_calls();
     bool ours = initialise(calls);
     CK_SLOT_ID slot = find_slot(calls, false);
@@ -96,14 +77,15 @@ void test_token_add(const char *label)
 
 void raw_open(raw_token *raw)
 {
-    CK_BYTE pin[] = TOKEN_PIN;
+    const char *pin = token_kind_get()->pin;
     raw->calls = module_calls();
     raw->initialised = initialise(raw->calls);
     raw->slot = find_slot(raw->calls, true);
     assert_int_equal(raw->calls->C_OpenSession(raw->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL,
                                                NULL, &raw->session),
                      CKR_OK);
-    CK_RV rv = raw->calls->C_Login(raw->session, CKU_USER, pin, sizeof(pin) - 1);
+    CK_RV rv =
+        raw->calls->C_Login(raw->session, CKU_USER, (CK_BYTE_PTR)(uintptr_t)pin, strlen(pin));
     assert_true(rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN);
 }
 
@@ -177,11 +159,138 @@ unsigned raw_count(const raw_token *raw, CK_OBJECT_CLASS class, const char *labe
     return (unsigned)n;
 }
 
+/* ---- What the token can ------------------------------------------------------------------- */
+
+static bool keeps_data(const raw_token *raw)
+{
+    CK_OBJECT_CLASS class = CKO_DATA;
+    CK_BBOOL yes = CK_TRUE;
+    CK_BYTE value[] = "value";
+    CK_ATTRIBUTE a[] = {{CKA_CLASS, &class, sizeof(class)},
+                        {CKA_TOKEN, &yes, sizeof(yes)},
+                        {CKA_PRIVATE, &yes, sizeof(yes)},
+                        {CKA_VALUE, value, sizeof(value)}};
+    CK_OBJECT_HANDLE made;
+    return raw->calls->C_CreateObject(raw->session, a, sizeof(a) / sizeof(a[0]), &made) == CKR_OK &&
+           raw->calls->C_DestroyObject(raw->session, made) == CKR_OK;
+}
+
+static bool keeps_twins(const raw_token *raw)
+{
+    const uint8_t values[2][32] = {{1}, {2}};
+    CK_OBJECT_HANDLE one = 0;
+    for (int i = 0; i < 2; i++) {
+        const raw_key key = raw_key_good("twin", 1, values[i]);
+        raw_import(raw, &key);
+    }
+    unsigned n = raw_count(raw, CKO_SECRET_KEY, "twin", &one);
+    for (unsigned left = n; left > 0; left = raw_count(raw, CKO_SECRET_KEY, "twin", &one))
+        assert_int_equal(raw->calls->C_DestroyObject(raw->session, one), CKR_OK);
+    return n == 2;
+}
+
+static bool finds_session_keys(const raw_token *raw)
+{
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_KEY_TYPE type = CKK_AES;
+    CK_BBOOL no = CK_FALSE;
+    CK_BYTE value[32] = {0};
+    CK_OBJECT_HANDLE made, found;
+    CK_ULONG n = 0;
+    CK_ATTRIBUTE a[] = {{CKA_CLASS, &class, sizeof(class)},
+                        {CKA_TOKEN, &no, sizeof(no)},
+                        {CKA_KEY_TYPE, &type, sizeof(type)},
+                        {CKA_VALUE, value, sizeof(value)}};
+    assert_int_equal(raw->calls->C_CreateObject(raw->session, a, 4, &made), CKR_OK);
+    assert_int_equal(raw->calls->C_FindObjectsInit(raw->session, a, 2), CKR_OK);
+    assert_int_equal(raw->calls->C_FindObjects(raw->session, &found, 1, &n), CKR_OK);
+    assert_int_equal(raw->calls->C_FindObjectsFinal(raw->session), CKR_OK);
+    assert_int_equal(raw->calls->C_DestroyObject(raw->session, made), CKR_OK);
+    return n == 1;
+}
+
+static bool has_serial(const raw_token *raw)
+{
+    CK_TOKEN_INFO info;
+    assert_int_equal(raw->calls->C_GetTokenInfo(raw->slot, &info), CKR_OK);
+    for (size_t i = 0; i < sizeof(info.serialNumber); i++)
+        if (info.serialNumber[i] != '0' && info.serialNumber[i] != ' ')
+            return true;
+    return false;
+}
+
+void test_token_needs(test_token_ability what)
+{
+    static const char *const names[] = {"keeps data objects",
+                                        "keeps two keys of one label and id",
+                                        "finds keys of sessions",
+                                        "has a serial number of its own",
+                                        "is made for each test",
+                                        "can have another beside it",
+                                        "needs no initialisation string"};
+    raw_token raw;
+    bool can = false;
+    raw_open(&raw);
+    switch (what) {
+    case TOKEN_KEEPS_DATA:
+        can = keeps_data(&raw);
+        break;
+    case TOKEN_KEEPS_TWINS:
+        can = keeps_twins(&raw);
+        break;
+    case TOKEN_FINDS_SESSION_KEYS:
+        can = finds_session_keys(&raw);
+        break;
+    case TOKEN_HAS_SERIAL:
+        can = has_serial(&raw);
+        break;
+    case TOKEN_IS_FRESH:
+        can = token_kind_get()->fresh;
+        break;
+    case TOKEN_HAS_ROOM:
+        can = token_kind_get()->adds;
+        break;
+    case TOKEN_STARTS_BARE:
+        can = token_kind_get()->init_args[0] == '\0';
+        break;
+    }
+    raw_close(&raw);
+    if (can)
+        return;
+    print_message("skipped, as it needs a token that %s\n", names[what]);
+    skip();
+}
+
 /* ---- The fixture -------------------------------------------------------------------------- */
+
+const char *test_token_named(void)
+{
+    static char text[16 + 3 * 32];
+    size_t len = (size_t)snprintf(text, sizeof(text), "pkcs11:token=");
+    for (const char *c = token_kind_get()->label; *c != '\0' && len + 4 <= sizeof(text); c++) {
+        bool plain =
+            (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
+        len += (size_t)snprintf(text + len, sizeof(text) - len, plain ? "%c" : "%%%02x",
+                                (unsigned char)*c);
+    }
+    return text;
+}
 
 const char *test_token_uri(void)
 {
-    return "pkcs11:token=kfe%20test?module-path=" KFE_TEST_SHIM;
+    static char text[200 + sizeof(KFE_TEST_SHIM)];
+    snprintf(text, sizeof(text), "%s?module-path=%s", test_token_named(), KFE_TEST_SHIM);
+    return text;
+}
+
+const char *test_token_module(void)
+{
+    return token_kind_get()->module;
+}
+
+const char *test_token_pin(void)
+{
+    return token_kind_get()->pin;
 }
 
 kfe_config *test_token_config(const char *uri, const char *pin)
@@ -192,9 +301,10 @@ kfe_config *test_token_config(const char *uri, const char *pin)
     assert_int_equal(
         kfe_config_set(config, "encryption.keyprovider.pkcs11.uri", uri ? uri : test_token_uri()),
         KFE_OK);
-    if (init_args[0] != '\0')
-        assert_int_equal(
-            kfe_config_set(config, "encryption.keyprovider.pkcs11.init.args", init_args), KFE_OK);
+    const char *args = token_kind_get()->init_args;
+    if (args[0] != '\0')
+        assert_int_equal(kfe_config_set(config, "encryption.keyprovider.pkcs11.init.args", args),
+                         KFE_OK);
     if (pin == NULL || pin[0] != '\0')
         assert_int_equal(kfe_config_set(config, "encryption.keyprovider.pkcs11.pin",
                                         pin ? pin : "env:KFE_TEST_PIN"),
@@ -204,7 +314,7 @@ kfe_config *test_token_config(const char *uri, const char *pin)
 
 static const shim_table *shim_load(void)
 {
-    setenv("KFE_SHIM_MODULE", module_path(), 1);
+    setenv("KFE_SHIM_MODULE", token_kind_get()->module, 1);
     void *module = dlopen(KFE_TEST_SHIM, RTLD_NOW | RTLD_LOCAL);
     assert_non_null(module);
     const shim_table *shim = dlsym(module, "kfe_test_shim");
@@ -212,44 +322,44 @@ static const shim_table *shim_load(void)
     return shim;
 }
 
-/* A folder with its configuration, and a fresh token in it. */
-static void make_softhsm(const char *dir, const char *settings)
+/* What tests make, and look at: of a token that somebody gave us all of it is theirs. */
+static const CK_OBJECT_CLASS ours[] = {CKO_SECRET_KEY, CKO_DATA};
+
+static CK_ULONG find_all(const raw_token *raw, CK_OBJECT_CLASS class, CK_OBJECT_HANDLE found[64])
 {
-    char path[160];
-    snprintf(path, sizeof(path), "%s/softhsm2.conf", dir);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(file, "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n%s\n",
-            dir, settings);
-    assert_int_equal(fclose(file), 0);
-    setenv("SOFTHSM2_CONF", path, 1);
-    test_token_add(TOKEN_LABEL);
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE a[] = {{CKA_CLASS, &class, sizeof(class)}, {CKA_TOKEN, &yes, sizeof(yes)}};
+    CK_ULONG n = 0;
+    assert_int_equal(raw->calls->C_FindObjectsInit(raw->session, a, 2), CKR_OK);
+    assert_int_equal(raw->calls->C_FindObjects(raw->session, found, 64, &n), CKR_OK);
+    assert_int_equal(raw->calls->C_FindObjectsFinal(raw->session), CKR_OK);
+    return n;
 }
 
-/* A database, made by NSS's own tool. */
-static void make_nss(const char *dir)
+static void assert_empty(void)
 {
-    char path[160], database[160];
-    snprintf(path, sizeof(path), "%s/pin", dir);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(file, "%s\n", TOKEN_PIN);
-    assert_int_equal(fclose(file), 0);
-    setenv("NSS_MAX_MP_PBE_ITERATION_COUNT", "1", 1); /* else 10,000 for every object */
-    snprintf(database, sizeof(database), "sql:%s", dir);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        execlp("certutil", "certutil", "-N", "-d", database, "-f", path, (char *)NULL);
-        _exit(127);
+    CK_OBJECT_HANDLE found[64];
+    raw_token raw;
+    raw_open(&raw);
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (find_all(&raw, ours[i], found) > 0)
+            fail_msg("the token holds keys or data: give the tests one of their own (or delete "
+                     "what tests that were killed left in it)");
+    raw_close(&raw);
+}
+
+static void make_empty(void)
+{
+    CK_OBJECT_HANDLE found[64];
+    raw_token raw;
+    raw_open(&raw);
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        CK_ULONG n = find_all(&raw, ours[i], found);
+        for (; n > 0; n = find_all(&raw, ours[i], found))
+            for (CK_ULONG j = 0; j < n; j++)
+                assert_int_equal(raw.calls->C_DestroyObject(raw.session, found[j]), CKR_OK);
     }
-    int status = 0;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    snprintf(init_args, sizeof(init_args),
-             "configdir='sql:%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags= "
-             "dbTokenDescription='%s'",
-             dir, TOKEN_LABEL);
+    raw_close(&raw);
 }
 
 static int setup(void **state, const char *settings)
@@ -259,11 +369,12 @@ static int setup(void **state, const char *settings)
     const char *base = getenv("TMPDIR");
     snprintf(h->dir, sizeof(h->dir), "%s/kfe-p11-XXXXXX", base ? base : "/tmp");
     assert_non_null(mkdtemp(h->dir));
-    if (is_nss())
-        make_nss(h->dir);
-    else
-        make_softhsm(h->dir, settings);
-    setenv("KFE_TEST_PIN", TOKEN_PIN, 1);
+    CK_INFO info;
+    h->tells_finalised = module_calls()->C_GetInfo(&info) == CKR_CRYPTOKI_NOT_INITIALIZED;
+    token_kind_get()->make(h->dir, settings);
+    if (!token_kind_get()->fresh)
+        assert_empty();
+    setenv("KFE_TEST_PIN", token_kind_get()->pin, 1);
     h->shim = shim_load();
     h->shim->reset();
     h->config = test_token_config(NULL, NULL);
@@ -293,6 +404,8 @@ int test_token_teardown(void **state)
 {
     test_token *h = *state;
     kfe_config_free(h->config);
+    if (!token_kind_get()->fresh)
+        make_empty();
     nftw(h->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(h);
     return 0;
@@ -309,9 +422,13 @@ kfe_key_provider *test_token_open(const test_token *h)
 
 bool test_token_is_finalised(const test_token *h)
 {
+    CK_FUNCTION_LIST_PTR calls = module_calls();
     CK_INFO info;
-    (void)h;
-    return module_calls()->C_GetInfo(&info) == CKR_CRYPTOKI_NOT_INITIALIZED;
+    CK_ULONG n = 0;
+    if (h->tells_finalised)
+        return calls->C_GetInfo(&info) == CKR_CRYPTOKI_NOT_INITIALIZED;
+    CK_RV rv = calls->C_GetSlotList(CK_TRUE, NULL, &n);
+    return rv == CKR_CRYPTOKI_NOT_INITIALIZED || (rv == CKR_OK && n == 0);
 }
 
 int in_child(int (*body)(void *arg), void *arg)

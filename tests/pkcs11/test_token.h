@@ -3,8 +3,8 @@
 #define KFE_TESTS_PKCS11_TEST_TOKEN_H
 
 /* A fresh token in a temporary folder, seen through the shim, for each test: SoftHSM's, or with
- * KFE_TEST_TOKEN=nss a database of NSS softokn. Everything here fails the running test when it does
- * not succeed. */
+ * KFE_TEST_TOKEN=nss a database of NSS softokn; or an empty one of any module (token_kind.h), which
+ * is emptied after each test. Everything here fails the running test when it does not succeed. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,12 +18,14 @@
 
 #include "tests/pkcs11/shim.h"
 
+/* Of tokens that are made here; see test_token_named(), test_token_pin() for any. */
 #define TOKEN_LABEL "kfe test"
 #define TOKEN_PIN "pin-Zq7-of-the-test"
 #define TOKEN_SO_PIN "so-pin-of-the-test"
 
 typedef struct {
     char dir[128];
+    bool tells_finalised; /* C_GetInfo does, or else C_GetSlotList */
     const shim_table *shim;
     kfe_config *config; /* names the token through the shim, the PIN by env:KFE_TEST_PIN */
 } test_token;
@@ -34,10 +36,21 @@ int test_token_setup(void **state);
 int test_token_setup_reset_on_fork(void **state);
 int test_token_teardown(void **state);
 
-/* Skips the running test, and says why, when it runs on another token than SoftHSM. */
-void test_token_softhsm_only(const char *why);
+typedef enum {
+    TOKEN_KEEPS_DATA,         /* CKO_DATA, as token objects */
+    TOKEN_KEEPS_TWINS,        /* two secret keys with one label and id */
+    TOKEN_FINDS_SESSION_KEYS, /* by CKA_TOKEN, also another session's */
+    TOKEN_HAS_SERIAL,
+    TOKEN_IS_FRESH,    /* made for this test: whatever is done to it harms nobody */
+    TOKEN_HAS_ROOM,    /* test_token_add() */
+    TOKEN_STARTS_BARE, /* without an initialisation string */
+} test_token_ability;
 
-/* Another token in the same folder; it may bear the same label. */
+/* Asks the token, and skips the running test, saying why, when it cannot. Before a provider is
+ * opened. */
+void test_token_needs(test_token_ability what);
+
+/* Another token in the same folder, of a kind that TOKEN_HAS_ROOM; it may bear the same label. */
 void test_token_add(const char *label);
 
 /* Opens the provider that h->config describes. */
@@ -47,8 +60,12 @@ bool test_token_is_finalised(const test_token *h);
 /* A configuration with another URI or other PIN source; NULL: as h->config's; "": no source.
  * kfe_config_free(). */
 kfe_config *test_token_config(const char *uri, const char *pin);
-/* "pkcs11:token=kfe%20test?module-path=SHIM". Static storage. */
+/* All in static storage: "pkcs11:token=kfe%20test", the same with "?module-path=SHIM", the token's
+ * PIN, the module itself. */
+const char *test_token_named(void);
+const char *test_token_module(void);
 const char *test_token_uri(void);
+const char *test_token_pin(void);
 
 /* The token itself, behind the provider's back and unseen by the shim, user logged in. */
 typedef struct {

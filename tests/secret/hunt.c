@@ -8,10 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "engine/secret.h"
 
 enum { MAPPINGS = 4096, SECRETS_MAX = 64 };
 
@@ -47,7 +46,7 @@ void hunt_set(hunt_secret *secret, const void *bytes, size_t len)
     const uint8_t *from = bytes;
     secret->len = len;
     assert_true(len <= HUNT_SECRET_MAX);
-    assert_int_equal(kfe_random(secret->mask, len), KFE_OK);
+    assert_int_equal(getrandom(secret->mask, len, 0), len);
     for (size_t i = 0; i < len; i++)
         secret->masked[i] = from[i] ^ secret->mask[i];
 }

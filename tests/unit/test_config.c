@@ -105,7 +105,7 @@ static void values_that_belong_are_taken(void **state)
         {"encryption.keyprovider.file.passphrase", "env:KFE_PASS"},
         {"encryption.keyprovider.pkcs11.pin", "file:/run/secrets/pin"},
         {"encryption.keyprovider.pkcs11.uri", "pkcs11:token=a?module-path=/m.so"},
-        {"encryption.keyprovider.pkcs11.allow.rsa", "false"},
+        {"encryption.keyprovider.pkcs11.allow.rsa", "true"},
         {"encryption.keyprovider.refresh.ms", "1"},
         {"encryption.keyprovider.cache.ms", "86400000"},
         {"encryption.keymanager.class", "topic"},
@@ -223,7 +223,6 @@ static void values_that_do_not_are_refused(void **state)
 static void what_this_version_lacks_is_refused_by_name(void **state)
 {
     static const char *const later[][2] = {
-        {"encryption.keyprovider.pkcs11.allow.rsa", "true"},
         {"encryption.consumer.on.error", "raw"},
         {"encryption.consumer.on.error", "dlq:dead"},
     };

@@ -380,6 +380,36 @@ static void a_failed_derivation_is_kept_for_a_moment(void **state)
     assert_int_equal(counts.handed_out, counts.release);
 }
 
+/* Each field is a call of the token there, so it is paid for until a tag verifies: nobody drowns a
+ * token by one salt over and over, be it of a key that honest producers only wrap with. */
+static void fields_of_a_direct_session_are_paid_for(void **state)
+{
+    (void)state;
+    enum { FIELDS = 3 };
+    kfe_example_kinds(1u << KFE_DIRECT, KFE_DIRECT, 0, 12);
+    scene s = scene_new();
+    kit_record next = seal_next(&s);
+    kfe_record bad = kit_copy(&next.r);
+    ((uint8_t *)(uintptr_t)bad.value.data)[0] ^= 1;
+    unsigned before = kfe_example_counted().fields_opened;
+    for (int i = 0; i < 2 * KFE_UNPROVEN_BURST; i++) {
+        kit_record opened;
+        bool paid = 1 + FIELDS * i < KFE_UNPROVEN_BURST;
+        assert_int_equal(kit_open(s.engine, &bad, &opened), paid ? KFE_E_AUTH : KFE_E_BUSY);
+        kit_free(&opened);
+    }
+    assert_int_equal(kfe_example_counted().fields_opened, before + 333 * FIELDS);
+    for (int i = 0; i < 2000; i++)
+        assert_int_equal(rig_open(s.engine, &s.honest), KFE_OK);
+    assert_int_equal(rig_open(s.engine, &next), KFE_E_BUSY);
+    rig_pass(20);
+    assert_int_equal(rig_open(s.engine, &next), KFE_OK); /* which gives all of it back */
+    assert_int_equal(atomic_load(&s.engine->state)->tokens, KFE_UNPROVEN_BURST + 1);
+    kit_drop(&bad);
+    kit_free(&next);
+    scene_free(&s);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -389,6 +419,7 @@ int main(void)
         TEST(the_bucket_never_holds_more_than_a_burst),
         TEST(honest_sessions_give_their_token_back),
         TEST(a_session_proves_itself_late),
+        TEST(fields_of_a_direct_session_are_paid_for),
         TEST(made_up_names_empty_the_bucket_and_no_more),
         TEST(a_flood_leaves_its_neighbours_half_of_their_rate),
         TEST(slots_of_unknown_keys_push_out_no_loaded_one),

@@ -200,6 +200,49 @@ static void reports_come_at_an_interval(void **state)
     kfe_config_free(config);
 }
 
+struct last {
+    kfe_engine *engine;
+    bool frees;
+    _Atomic unsigned may, reports, done; /* may: who asked for reports is through with that */
+};
+
+static void report_no_more(void *arg, const char *json, size_t len)
+{
+    struct last *last = arg;
+    if (atomic_load(&last->may) == 0)
+        return;
+    note_report(&last->reports, json, len);
+    if (last->frees)
+        kfe_engine_free(last->engine);
+    else if (kfe_engine_on_statistics(last->engine, NULL, NULL) != KFE_OK)
+        abort();
+    atomic_store(&last->done, 1);
+}
+
+/* Who stops by himself waits for nobody; the sanitizers see that nothing is used afterwards. */
+static void a_report_may_be_the_last(void **state)
+{
+    (void)state;
+    _Atomic unsigned others = 0;
+    struct last stops = {0}, frees = {.frees = true};
+    kfe_config *config = rig_config();
+    kit_set(config, "encryption.statistics.interval.ms", "5");
+    stops.engine = kit_engine(config);
+    frees.engine = kit_engine(config);
+    assert_int_equal(kfe_engine_on_statistics(stops.engine, report_no_more, &stops), KFE_OK);
+    assert_int_equal(kfe_engine_on_statistics(frees.engine, report_no_more, &frees), KFE_OK);
+    atomic_store(&stops.may, 1);
+    atomic_store(&frees.may, 1);
+    await_reports(&stops.done, 1);
+    await_reports(&frees.done, 1);
+    assert_int_equal(kfe_engine_on_statistics(stops.engine, note_report, &others), KFE_OK);
+    await_reports(&others, 3);
+    assert_int_equal(atomic_load(&stops.reports), 1);
+    assert_int_equal(atomic_load(&frees.reports), 1);
+    kfe_engine_free(stops.engine);
+    kfe_config_free(config);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -210,6 +253,7 @@ int main(void)
         TEST(failures_and_latencies_of_the_provider),
         TEST(shares_of_a_histogram),
         TEST(reports_come_at_an_interval),
+        TEST(a_report_may_be_the_last),
     };
     return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);
 }

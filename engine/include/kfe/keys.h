@@ -72,7 +72,7 @@ typedef struct {
     bool forged;      /* open sets it: the tag does not verify, and `out` is zero */
 } kfe_key_field;
 
-enum { KFE_KEY_WRAPPED_MAX = 61 }; /* bytes of a wrapped secret that wrap() may make */
+enum { KFE_KEY_WRAPPED_MAX = 513 }; /* bytes of a wrapped secret: RSA of 4096 bits */
 
 typedef struct {
     size_t size; /* sizeof(kfe_key_ops) */
@@ -118,6 +118,14 @@ typedef struct {
     const char *where; /* a URI or path for the operator; NULL: nothing to say */
     const char *wrong; /* why it would be refused when used; NULL: nothing is known to be wrong */
 } kfe_key_info;
+
+/* What a key is made for: sessions of a kind. */
+typedef enum {
+    KFE_FOR_DERIVED = KFE_DERIVED,
+    KFE_FOR_WRAPPED = KFE_WRAPPED,
+    KFE_FOR_DIRECT = KFE_DIRECT,
+    KFE_FOR_RSA = 3, /* wrapped ones, under an RSA key */
+} kfe_key_purpose;
 
 typedef kfe_error kfe_key_each(void *arg, const kfe_key_info *key);
 
@@ -192,8 +200,8 @@ typedef struct {
      * KFE_E_KEY_DENIED: the key may not leave. */
     kfe_error (*export_wrapped)(kfe_key_provider *self, const kfe_key_ref *ref, const char *kek,
                                 uint8_t *out, size_t *len);
-    /* create() for a key of this kind. */
-    kfe_error (*create_kind)(kfe_key_provider *self, const char *name, kfe_session_kind kind);
+    /* create() for that purpose. */
+    kfe_error (*create_kind)(kfe_key_provider *self, const char *name, kfe_key_purpose purpose);
     /* The next version (1 of a new name) from what export_wrapped() gives. */
     kfe_error (*import_wrapped)(kfe_key_provider *self, const char *name, const char *kek,
                                 kfe_bytes wrapped, uint32_t *version);

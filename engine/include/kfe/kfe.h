@@ -67,8 +67,8 @@ KFE_API KFE_MUST_CHECK kfe_error kfe_engine_statistics(kfe_engine *engine, char 
 
 /* Has `report` called with that line every encryption.statistics.interval.ms, on a thread of the
  * engine's own, in place of one asked for before; NULL: no more. No call of the one before is
- * under way when this returns, and none after kfe_engine_free(). Neither may be called by `report`
- * itself. An interval of 0 reports nothing. A child after fork() has to ask anew. */
+ * under way when this returns, and none after kfe_engine_free(), but one that calls either itself:
+ * it is the last. An interval of 0 reports nothing. A child after fork() has to ask anew. */
 typedef void kfe_statistics_cb(void *arg, const char *json, size_t len);
 KFE_API KFE_MUST_CHECK kfe_error kfe_engine_on_statistics(kfe_engine *engine,
                                                           kfe_statistics_cb *report, void *arg);

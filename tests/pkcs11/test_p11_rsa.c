@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Do RSA keys in the token wrap session secrets as docs/format.md says (5.4, form 3), and is a
+ * forged one told from a token that fails, with one word for every forgery? */
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/rsa.h>
+
+#include "tests/pkcs11/aes_key.h"
+#include "tests/pkcs11/rsa_key.h"
+
+static const uint8_t aad_bytes[] = "kfe1 wrap and a context", secret[32] = {9, 8, 7, 6, 5};
+static const kfe_bytes aad = {aad_bytes, sizeof(aad_bytes)};
+
+typedef struct {
+    const test_token *h;
+    EVP_PKEY *known;
+    kfe_key_provider *provider;
+    kfe_key *key;
+    uint8_t wrapped[KFE_KEY_WRAPPED_MAX], back[32];
+    size_t len;
+} scene;
+
+static scene scene_new(void **state)
+{
+    scene s = {.h = *state};
+    const rsa_spec good = rsa_good("kek", 1);
+    s.known = rsa_import(&good);
+    rsa_allow(s.h->config);
+    s.provider = test_token_open(s.h);
+    s.key = aes_get(s.provider, "kek", 1);
+    return s;
+}
+
+static void scene_free(scene *s)
+{
+    s->key->ops->release(s->key);
+    s->provider->ops->free(s->provider);
+    EVP_PKEY_free(s->known);
+}
+
+static kfe_error wrap(scene *s)
+{
+    return s->key->ops->wrap(s->key, aad, secret, s->wrapped, &s->len);
+}
+
+static kfe_error unwrap(scene *s)
+{
+    memset(s->back, 0xee, sizeof(s->back));
+    return s->key->ops->unwrap(s->key, aad, (kfe_bytes){s->wrapped, s->len}, s->back);
+}
+
+static void assert_round_trip(scene *s)
+{
+    kfe_error err = unwrap(s);
+    if (err)
+        fail_msg("%s: %s", kfe_error_name(err), kfe_error_detail());
+    assert_memory_equal(s->back, secret, 32);
+}
+
+static void assert_detail(const char *part)
+{
+    if (strstr(kfe_error_detail(), part) == NULL)
+        fail_msg("\"%s\" is not in \"%s\"", part, kfe_error_detail());
+}
+
+/* ---- The form ------------------------------------------------------------------------------ */
+
+/* The first wrapping is undone; later ones need no cryptography of the token. */
+static void test_wrap(void **state)
+{
+    scene s = scene_new(state);
+    uint8_t out[32];
+    assert_int_equal(aes_ability(s.key).kinds, 1u << KFE_WRAPPED);
+    assert_int_equal(aes_ability(s.key).sealing, KFE_WRAPPED);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(wrap(&s), KFE_OK);
+        assert_int_equal(s.len, 1 + 256);
+        rsa_decrypt(s.known, (kfe_bytes){s.wrapped, s.len}, out);
+        assert_memory_equal(out, secret, 32);
+        assert_int_equal(s.h->shim->calls("C_Decrypt"), 1);
+        assert_int_equal(s.h->shim->calls("C_Encrypt"), 0);
+    }
+    assert_round_trip(&s);
+    assert_int_equal(s.h->shim->calls("C_Decrypt"), 2);
+    assert_int_equal(s.key->ops->derive(s.key, aad_bytes, sizeof(aad_bytes), out),
+                     KFE_E_KEY_DENIED);
+    assert_detail("RSA");
+    scene_free(&s);
+}
+
+static void test_opens_what_openssl_wraps(void **state)
+{
+    scene s = scene_new(state);
+    s.len = rsa_encrypt(s.known, &rsa_right, secret, 32, s.wrapped);
+    assert_int_equal(s.len, 1 + 256);
+    assert_round_trip(&s);
+    scene_free(&s);
+}
+
+/* A token that takes what it is given and does something else must not seal. */
+static void test_first_one_does_not_unwrap(void **state)
+{
+    scene s = scene_new(state);
+    s.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_ENCRYPTED_DATA_INVALID, 0, 1);
+    assert_int_equal(wrap(&s), KFE_E_KEY_DENIED);
+    assert_detail("does not unwrap what it wrapped");
+    s.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_DEVICE_ERROR, 0, 1); /* busy */
+    assert_int_equal(wrap(&s), KFE_OK);
+    scene_free(&s);
+}
+
+static void test_kinds_of_keys_are_not_mixed(void **state)
+{
+    scene s = scene_new(state);
+    aes_import("aes", 7, 32, AES_CRYPT | AES_KEY_WRAP);
+    kfe_key *aes = aes_get(s.provider, "aes", 7);
+    assert_int_equal(wrap(&s), KFE_OK);
+    assert_int_equal(aes->ops->unwrap(aes, aad, (kfe_bytes){s.wrapped, s.len}, s.back),
+                     KFE_E_KEY_DENIED);
+    assert_detail("wrapped by RSA");
+    assert_int_equal(aes->ops->wrap(aes, aad, secret, s.wrapped, &s.len), KFE_OK);
+    assert_int_equal(unwrap(&s), KFE_E_KEY_DENIED);
+    assert_detail("wrapped by AES");
+    aes->ops->release(aes);
+    scene_free(&s);
+}
+
+/* ---- Forgeries ----------------------------------------------------------------------------- */
+
+/* One error, one line, no outage, no session lost, and nothing in the output. */
+static void assert_forged(scene *s, char *line)
+{
+    static const uint8_t zero[32];
+    assert_int_equal(unwrap(s), KFE_E_AUTH);
+    assert_memory_equal(s->back, zero, 32);
+    if (line[0] == '\0')
+        snprintf(line, 256, "%s", kfe_error_detail());
+    assert_string_equal(kfe_error_detail(), line);
+}
+
+static void test_forged(void **state)
+{
+    static const rsa_way ways[] = {{RSA_PKCS1_OAEP_PADDING, "SHA1", NULL},
+                                   {RSA_PKCS1_OAEP_PADDING, "SHA384", NULL},
+                                   {RSA_PKCS1_OAEP_PADDING, "SHA256", "kfe"},
+                                   {RSA_PKCS1_PADDING, NULL, NULL}};
+    static const size_t lengths[] = {0, 1, 31, 33, 190};
+    scene s = scene_new(state);
+    uint8_t text[256] = {0};
+    char line[256] = "";
+    assert_int_equal(wrap(&s), KFE_OK);
+    unsigned long opened = s.h->shim->calls("C_OpenSession");
+    for (size_t at = 1; at < s.len; at += 15) {
+        s.wrapped[at] ^= 4;
+        assert_forged(&s, line);
+        s.wrapped[at] ^= 4;
+    }
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        s.len = rsa_encrypt(s.known, &ways[i], secret, 32, s.wrapped);
+        assert_forged(&s, line);
+    }
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        s.len = rsa_encrypt(s.known, &rsa_right, text, lengths[i], s.wrapped);
+        assert_forged(&s, line);
+    }
+    const rsa_way raw = {RSA_NO_PADDING, NULL, NULL};
+    for (uint8_t first = 0; first < 3; first++) { /* Manger's question is not answered, either */
+        text[0] = first;
+        s.len = rsa_encrypt(s.known, &raw, text, 256, s.wrapped);
+        assert_forged(&s, line);
+    }
+    unsigned long asked = s.h->shim->calls("C_DecryptInit");
+    memset(s.wrapped + 1, 0xff, 256); /* no number below the modulus */
+    assert_forged(&s, line);
+    s.len = 1 + 384; /* of a longer key */
+    s.wrapped[1] = 0;
+    assert_forged(&s, line);
+    assert_int_equal(s.h->shim->calls("C_DecryptInit"), asked);
+    s.len = rsa_encrypt(s.known, &rsa_right, secret, 32, s.wrapped);
+    assert_round_trip(&s);
+    assert_int_equal(s.h->shim->calls("C_OpenSession"), opened);
+    kfe_key_provider_statistics is = {.size = sizeof(is)};
+    s.provider->ops->statistics(s.provider, &is);
+    assert_int_equal(is.breaker, KFE_BREAKER_CLOSED);
+    assert_int_equal(is.reconnects, 0);
+    scene_free(&s);
+}
+
+/* The same code from a token that does not answer either is no word about the secret. */
+static void test_outage(void **state)
+{
+    scene s = scene_new(state);
+    assert_int_equal(wrap(&s), KFE_OK);
+    s.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_DEVICE_ERROR, 0, 1);
+    s.h->shim->inject("C_GetSessionInfo", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1000);
+    assert_int_equal(unwrap(&s), KFE_E_PROVIDER);
+    s.h->shim->reset();
+    kfe_error err = unwrap(&s);
+    for (int i = 0; err && i < 100; i++) { /* it may have to be reached anew first */
+        assert_int_equal(err, KFE_E_PROVIDER);
+        err = unwrap(&s);
+    }
+    scene_free(&s);
+}
+
+/* What a token says of bad data others say when they are busy: said twice, it is believed. */
+static void test_busy(void **state)
+{
+    static const CK_RV codes[] = {CKR_DEVICE_ERROR, CKR_FUNCTION_FAILED, CKR_VENDOR_DEFINED + 1};
+    scene s = scene_new(state);
+    assert_int_equal(wrap(&s), KFE_OK);
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        s.h->shim->inject("C_Decrypt", SHIM_AFTER, codes[i], 0, 1);
+        assert_round_trip(&s);
+        s.h->shim->inject("C_Decrypt", SHIM_AFTER, codes[i], 0, 2);
+        kfe_error err = unwrap(&s);
+        if (err != KFE_E_AUTH)
+            fail_msg("0x%lx: %s: %s", codes[i], kfe_error_name(err), kfe_error_detail());
+        assert_round_trip(&s);
+    }
+    scene_free(&s);
+}
+
+static void test_lost_handle(void **state)
+{
+    scene s = scene_new(state);
+    assert_int_equal(wrap(&s), KFE_OK);
+    s.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_KEY_HANDLE_INVALID, 0, 1);
+    assert_round_trip(&s);
+    s.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_SESSION_HANDLE_INVALID, 0, 1);
+    assert_round_trip(&s);
+    s.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_KEY_FUNCTION_NOT_PERMITTED, 0, 1);
+    assert_int_equal(unwrap(&s), KFE_E_KEY_DENIED);
+    assert_round_trip(&s);
+    scene_free(&s);
+}
+
+#define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TOKEN_TEST(test_wrap),
+        TOKEN_TEST(test_opens_what_openssl_wraps),
+        TOKEN_TEST(test_first_one_does_not_unwrap),
+        TOKEN_TEST(test_kinds_of_keys_are_not_mixed),
+        TOKEN_TEST(test_forged),
+        TOKEN_TEST(test_outage),
+        TOKEN_TEST(test_busy),
+        TOKEN_TEST(test_lost_handle),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_SECRET_FAR_H
+#define TESTS_SECRET_FAR_H
+
+/* A token of SoftHSM in another process (remote.c), whose PIN and keys only children of the test
+ * ever had, and a look at what is in this one. */
+
+#include "tests/secret/hunt.h"
+
+enum {
+    FAR_PIN,
+    FAR_WRONG_PIN,
+    FAR_MASTER,   /* key "derived": HMAC */
+    FAR_KEK,      /* key "wrapped": AES-GCM, for sessions' secrets */
+    FAR_KEY_WRAP, /* key "rfc3394": AES key wrap, for the same; wraps keys that move, too */
+    FAR_FIELD,    /* key "direct": AES-GCM, for fields */
+    FAR_LOOSE,    /* key "loose": may leave the token */
+    FAR_SECRET,   /* of a session; this one and those below are set by the test */
+    FAR_MAC,
+    FAR_DATA,
+    FAR_MOVED,
+    FAR_SECRETS
+};
+
+extern hunt_secret *far_secrets[FAR_SECRETS];
+extern uint8_t *far_safe; /* a page, locked and so on: where the test itself holds a secret */
+extern uint8_t *far_told; /* a page that children write to: no secret */
+
+/* Once, before all else: the other process is a child of this one. */
+void far_begin(void);
+
+/* In a child: a fact, or the test fails. */
+void far_require(bool fact);
+
+/* ---- far_look.c ----------------------------------------------------------------------------- */
+
+/* The one secret (or none: -1) is in protected memory `times`, and no secret anywhere else; but for
+ * OpenSSL's own cipher contexts, which begin with the data key: at most `openssl` of these, and
+ * `times` does not count then. */
+void far_found(int secret, size_t times, size_t openssl, const char *when);
+void far_nothing(const char *when);
+void far_wipe(void); /* far_safe; then there is nothing */
+
+/* Collects what was printed, logged or reported. */
+void far_say(const char *text);
+void far_say_error(kfe_error err); /* it is one: its detail */
+/* Is any secret in that, as it is, in hexadecimal or in base64? For a child. */
+bool far_is_said(void);
+void far_nothing_was_said(void); /* none is; begins anew */
+
+/* ---- far_token.c ----------------------------------------------------------------------------- */
+
+void far_token_start(void); /* the other process; */
+void far_token_make(void);  /* by far_begin(), both */
+
+/* With `pin` "right" or "wrong", in a file; NULL: to be asked for. kfe_config_free(). */
+kfe_config *far_token_config(const char *pin);
+const char *far_token_pin_file(const char *pin);
+
+/* As another part of the application would. */
+void far_token_log_out(void);
+
+#endif

@@ -11,6 +11,8 @@
 /* Close gives workers the first and the control thread the rest of it. */
 enum { WORKERS_END_MS = 2000, CLOSE_MS = 5000 };
 
+enum { FEWER_MS = 60000 };
+
 enum { N_SLOTS = 2 * KFE_P11_SESSIONS_MAX };
 
 /* ---- Waiting ------------------------------------------------------------------------- */
@@ -115,9 +117,12 @@ static void finish(kfe_p11_worker *self, kfe_p11_job *job)
         return;
     }
     kfe_p11_token *token = self->token;
-    token->n_lost--;
-    if (self != &token->control_worker)
+    if (self == &token->control_worker) {
+        token->stuck_since = 0;
+    } else {
+        token->n_lost--;
         self->state = KFE_P11_AT_WORK;
+    }
     kfe_p11_job_drop(job);
 }
 
@@ -142,8 +147,8 @@ static bool serve(kfe_p11_worker *self, kfe_p11_job *job)
     return true;
 }
 
-/* The token has told how many sessions we get. Its job goes to those who have one, in the end to
- * the control thread, which can do with the anchor. */
+/* The token has told how many sessions we get for now. Its job goes to those who have one, in the
+ * end to the control thread, which can do with the anchor. */
 static void give_way(kfe_p11_worker *self, kfe_p11_job *job)
 {
     kfe_p11_token *token = self->token;
@@ -154,6 +159,7 @@ static void give_way(kfe_p11_worker *self, kfe_p11_job *job)
                     ? 1
                     : 0;
     token->max = have;
+    token->fewer_until = kfe_p11_milliseconds() + FEWER_MS;
     job->worker = NULL;
     kfe_p11_job **queue = have > 0 ? &token->read_queue : &token->control_queue;
     job->next = *queue;

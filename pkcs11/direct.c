@@ -7,8 +7,9 @@
 #include "pkcs11/direct.h"
 #include "pkcs11/gcm.h"
 
-/* Fields of one task: few enough for a slow token to answer in time. */
-enum { AT_ONCE = 16 };
+/* Fields of one task, and their bytes unless it is one: few enough for a slow token to answer in
+ * time, as a deadline that is met shuts out everybody. */
+enum { AT_ONCE = 8, BYTES_AT_ONCE = 64 * 1024 };
 
 /* Their bytes, all copied, as whoever wants them may be gone before the token answers. */
 struct batch {
@@ -61,13 +62,26 @@ static kfe_error seal_work(kfe_p11_session *session, void *arg)
     return kfe_p11_object_end(run->object, session, err);
 }
 
+/* Some tokens say "device error" when they are busy, and of bad data as well: asked twice, so that
+ * an honest field is not taken for a forged one. */
+static kfe_error open_surely(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_p11_message *m)
+{
+    session->doubt = false;
+    kfe_error err = kfe_p11_gcm_open(session, key, m);
+    if (!err && m->forged && session->doubt) {
+        kfe_p11_pause_before_retry();
+        err = kfe_p11_gcm_open(session, key, m);
+    }
+    return err;
+}
+
 static kfe_error open_work(kfe_p11_session *session, void *arg)
 {
     struct run *run = arg;
     CK_OBJECT_HANDLE key;
     kfe_error err = kfe_p11_object_fast(run->object, session, &key);
     while (!err && run->n_done < run->batch->n) {
-        err = kfe_p11_gcm_open(session, key, &run->batch->messages[run->n_done]);
+        err = open_surely(session, key, &run->batch->messages[run->n_done]);
         if (!err)
             advance(run, session);
     }
@@ -167,10 +181,11 @@ static kfe_error some(kfe_p11_token *token, kfe_p11_object *object, kfe_key_fiel
     return err;
 }
 
-/* All that follows goes faster with it. */
+/* All that follows goes faster with it, and goes without it, too, while the control thread hangs.
+ */
 static kfe_error copy(kfe_p11_token *token, kfe_p11_object *object)
 {
-    if (!kfe_p11_object_wants_copy(object))
+    if (!kfe_p11_object_wants_copy(object) || !kfe_p11_token_finds(token))
         return KFE_OK;
     struct run run = {.object = kfe_p11_object_ref(object)};
     kfe_error err = kfe_p11_token_find(token, &copy_task, &run);
@@ -178,12 +193,23 @@ static kfe_error copy(kfe_p11_token *token, kfe_p11_object *object)
     return err;
 }
 
+/* How many of them one task has. */
+static size_t share(const kfe_key_field *fields, size_t n)
+{
+    size_t k = 1, bytes = fields[0].len;
+    while (k < n && k < AT_ONCE && bytes < BYTES_AT_ONCE && fields[k].len <= BYTES_AT_ONCE - bytes)
+        bytes += fields[k++].len;
+    return k;
+}
+
 static kfe_error all(kfe_p11_token *token, kfe_p11_object *object, kfe_key_field *fields, size_t n,
                      bool seal)
 {
     kfe_error err = copy(token, object);
-    for (size_t at = 0; !err && at < n; at += AT_ONCE)
-        err = some(token, object, fields + at, n - at < AT_ONCE ? n - at : AT_ONCE, seal);
+    for (size_t at = 0, k = 0; !err && at < n; at += k) {
+        k = share(fields + at, n - at);
+        err = some(token, object, fields + at, k, seal);
+    }
     for (size_t i = 0; err && i < n; i++)
         kfe_wipe(fields[i].out, fields[i].len);
     return err;

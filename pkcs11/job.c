@@ -54,15 +54,42 @@ kfe_p11_job *kfe_p11_job_pop(kfe_p11_job **queue)
     return job;
 }
 
-static void take_out(kfe_p11_job **queue, const kfe_p11_job *job)
+/* False: it is not in there. */
+static bool take_out(kfe_p11_job **queue, const kfe_p11_job *job)
 {
     while (*queue && *queue != job)
         queue = &(*queue)->next;
-    if (*queue)
-        *queue = job->next;
+    if (!*queue)
+        return false;
+    *queue = job->next;
+    return true;
 }
 
 /* ---- Callers --------------------------------------------------------------------------- */
+
+/* With the lock held. No other thread may do its work meanwhile (it is the only one that logs in
+ * and writes), so who needs it need not wait to be told. */
+static kfe_error submit_to_control(kfe_p11_token *token, kfe_p11_job *job)
+{
+    if (token->stuck_since != 0)
+        return kfe_fail(
+            KFE_E_PROVIDER,
+            "a search or a change in the HSM hangs since %llu s: nothing else is looked for",
+            (unsigned long long)(kfe_p11_milliseconds() - token->stuck_since) / 1000);
+    kfe_p11_job_push(&token->control_queue, job);
+    pthread_cond_signal(&token->control);
+    return KFE_OK;
+}
+
+/* With the lock held. Whoever had the sessions that the token did not give us may be gone by now.
+ */
+static void try_more(kfe_p11_token *token)
+{
+    if (token->fewer_until == 0 || kfe_p11_milliseconds() < token->fewer_until)
+        return;
+    token->fewer_until = 0;
+    token->max = token->sessions;
+}
 
 /* With the lock held. */
 static kfe_error submit(kfe_p11_token *token, kfe_p11_job *job, kfe_p11_lane lane)
@@ -74,19 +101,20 @@ static kfe_error submit(kfe_p11_token *token, kfe_p11_job *job, kfe_p11_lane lan
         return kfe_fail(KFE_E_PROVIDER, "%u calls hang in the PKCS#11 module: no more are made",
                         token->n_lost);
     job->write = lane == KFE_P11_WRITING;
-    if (lane != KFE_P11_BY_WORKER || token->max == 0) {
-        kfe_p11_job_push(&token->control_queue, job);
-        pthread_cond_signal(&token->control);
-        return KFE_OK;
-    }
+    try_more(token);
+    if (lane != KFE_P11_BY_WORKER || token->max == 0)
+        return submit_to_control(token, job);
     kfe_p11_job_push(&token->read_queue, job);
     if (kfe_p11_crew_call(token))
         return KFE_OK;
-    take_out(&token->read_queue, job);
+    (void)take_out(&token->read_queue, job);
     return kfe_fail(KFE_E_MEMORY, "no thread to be had for a call of the HSM");
 }
 
-/* With the lock held, at the deadline. True: the job is nobody's but the caller's. */
+/* With the lock held, at the deadline. True: the job is nobody's but the caller's.
+ *
+ * One search that hangs must not shut out those who need none: what the control thread was to do is
+ * an outage only when that thread is about to get the token back. */
 static bool give_up(kfe_p11_token *token, kfe_p11_job *job, char why[KFE_P11_DETAIL_MAX])
 {
     kfe_p11_worker *worker = job->worker;
@@ -94,16 +122,21 @@ static bool give_up(kfe_p11_token *token, kfe_p11_job *job, char why[KFE_P11_DET
              (unsigned long long)token->timeout_ms,
              job->write ? ": what was to be written may be, look at it" : "");
     atomic_fetch_add(&token->meter.timeouts, 1);
-    kfe_p11_trip(token, KFE_E_PROVIDER, why);
+    bool runs = worker == &token->control_worker;
+    bool waits = !worker && take_out(&token->control_queue, job);
+    if (token->linking || !(runs || waits))
+        kfe_p11_trip(token, KFE_E_PROVIDER, why);
     if (!worker) {
-        take_out(&token->read_queue, job);
-        take_out(&token->control_queue, job);
+        (void)take_out(&token->read_queue, job);
         return true;
     }
     job->abandoned = true;
-    token->n_lost++;
-    if (worker != &token->control_worker)
+    if (runs) {
+        token->stuck_since = kfe_p11_milliseconds();
+    } else {
+        token->n_lost++;
         worker->state = KFE_P11_LOST;
+    }
     return false;
 }
 

@@ -7,6 +7,8 @@
 #include "pkcs11/parts.h"
 #include "pkcs11/slot.h"
 
+enum { ASK_AGAIN_MS = 60000 };
+
 /* ---- The PIN ------------------------------------------------------------------------- */
 
 /* While a thread waits in open it is the one to ask: a callback may want to talk to a terminal from
@@ -26,6 +28,20 @@ static kfe_error pin_from_opener(kfe_p11_token *token, uint8_t *pin, size_t cap,
     return token->pin_err ? kfe_fail(token->pin_err, "%s", token->why) : KFE_OK;
 }
 
+/* Somebody at a terminal is not to be asked at each try to get the token back. */
+static kfe_error ask(kfe_p11_token *token, uint8_t *pin, size_t cap, size_t *len)
+{
+    uint64_t now = kfe_p11_milliseconds();
+    token->pin_asked = kfe_config_get(token->config, KFE_P11_PIN_OPTION) == NULL;
+    if (token->pin_asked && now < token->ask_again) {
+        token->pin_asked = false;
+        return kfe_fail(KFE_E_CREDENTIALS,
+                        "the PIN that was given was refused, another is asked for in %llu s",
+                        (unsigned long long)(token->ask_again - now) / 1000 + 1);
+    }
+    return kfe_config_secret(token->config, KFE_P11_PIN_OPTION, pin, cap, len);
+}
+
 static kfe_error pin_get(void *arg, uint8_t *pin, size_t cap, size_t *len)
 {
     kfe_p11_token *token = arg;
@@ -36,7 +52,7 @@ static kfe_error pin_get(void *arg, uint8_t *pin, size_t cap, size_t *len)
     if (opening)
         return err;
     pthread_mutex_lock(&token->config_lock);
-    err = token->config ? kfe_config_secret(token->config, KFE_P11_PIN_OPTION, pin, cap, len)
+    err = token->config ? ask(token, pin, cap, len)
                         : kfe_fail(KFE_E_PROVIDER, "the KeyProvider was closed");
     pthread_mutex_unlock(&token->config_lock);
     return err;
@@ -64,7 +80,10 @@ static kfe_error log_in(kfe_p11_token *token, CK_SLOT_ID slot, CK_SESSION_HANDLE
 {
     const kfe_p11_pin_source source = {pin_get, token};
     uint64_t start = kfe_p11_microseconds();
+    token->pin_asked = false;
     kfe_error err = kfe_p11_login(token->module, slot, anchor, &source);
+    if (err == KFE_E_CREDENTIALS && token->pin_asked)
+        token->ask_again = kfe_p11_milliseconds() + ASK_AGAIN_MS;
     kfe_p11_meter_count(&token->meter, KFE_P11_LOGIN, kfe_p11_microseconds() - start);
     if (err)
         return err;
@@ -106,6 +125,7 @@ static kfe_error connect(kfe_p11_token *token)
     token->epoch++;
     token->logins++;
     token->max = token->sessions;
+    token->fewer_until = 0;
     pthread_mutex_unlock(&token->lock);
     return KFE_OK;
 }
@@ -210,8 +230,12 @@ static kfe_error first_time(kfe_p11_token *token)
 
 kfe_error kfe_p11_link_try(kfe_p11_token *token, bool anew)
 {
+    pthread_mutex_lock(&token->lock);
+    token->linking = true;
+    pthread_mutex_unlock(&token->lock);
     kfe_error err = token->module ? get_back(token, anew) : first_time(token);
     pthread_mutex_lock(&token->lock);
+    token->linking = false;
     token->attempts++;
     if (err)
         kfe_p11_trip(token, err, kfe_error_detail());
@@ -281,6 +305,9 @@ kfe_error kfe_p11_link_session(kfe_p11_worker *self, kfe_p11_session *session)
     CK_SESSION_HANDLE anchor = token->anchor;
     kfe_p11_mark mark = token->ours_now;
     pthread_mutex_unlock(&token->lock);
+    if (anchor == CK_INVALID_HANDLE)
+        return kfe_p11_session_fail(session, CKR_SESSION_HANDLE_INVALID,
+                                    "the session of the login");
     if (session->handle == CK_INVALID_HANDLE) {
         CK_RV rv = take_session(self, session->slot, epoch, read_only, anchor);
         if (rv != CKR_OK)
@@ -293,12 +320,17 @@ kfe_error kfe_p11_link_session(kfe_p11_worker *self, kfe_p11_session *session)
     return rv == CKR_OK ? KFE_OK : kfe_p11_session_fail(session, rv, "a look at our own object");
 }
 
+/* With the anchor go login and marks, so it is no anchor then: whoever comes next gets the link
+ * back first, or would take the one session that the token has for himself. */
 void kfe_p11_link_drop(kfe_p11_worker *self, bool close)
 {
     kfe_p11_token *token = self->token;
     pthread_mutex_lock(&token->lock);
     CK_SESSION_HANDLE session = self->epoch == token->epoch ? self->session : CK_INVALID_HANDLE;
     self->session = CK_INVALID_HANDLE;
+    if (close && self->borrowed && session != CK_INVALID_HANDLE)
+        token->anchor = CK_INVALID_HANDLE;
+    self->borrowed = false;
     pthread_mutex_unlock(&token->lock);
     if (close && session != CK_INVALID_HANDLE)
         token->calls->C_CloseSession(session);

@@ -68,7 +68,10 @@ struct kfe_p11_token {
     kfe_p11_worker control_worker;
     kfe_p11_worker workers[2 * KFE_P11_SESSIONS_MAX];
     unsigned n_idle, n_lost;
-    unsigned max; /* workers that may be at work; 0: the control thread does it all */
+    uint64_t stuck_since; /* the control thread's job met its deadline and still runs; 0: none */
+    bool linking;         /* the control thread is in kfe_p11_link_try() */
+    unsigned max;         /* workers that may be at work; 0: the control thread does it all */
+    uint64_t fewer_until; /* that it is less than `sessions`; 0: it is not */
 
     kfe_p11_breaker breaker;
     kfe_error broken; /* why it is not closed */
@@ -81,6 +84,9 @@ struct kfe_p11_token {
     uint8_t pin[KFE_P11_PIN_MAX];
     size_t pin_len;
     kfe_error pin_err;
+    /* Written and read by the control thread alone. */
+    bool pin_asked;     /* somebody gave it, no file and no variable */
+    uint64_t ask_again; /* not before that time: the PIN that they gave was refused */
 
     /* The link. Written by the control thread. */
     kfe_p11_module *module; /* NULL: not yet */

@@ -79,6 +79,16 @@ static void attempt(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *resu
     kfe_p11_module_leave(token->module);
 }
 
+/* After its deadline nobody waits for a job's result, and its caller may be about to finalise the
+ * module: what hung ends with the call that it hung in. */
+static bool is_awaited(kfe_p11_token *token, const kfe_p11_job *job)
+{
+    pthread_mutex_lock(&token->lock);
+    bool awaited = !job->abandoned;
+    pthread_mutex_unlock(&token->lock);
+    return awaited;
+}
+
 /* Each cure once: after a logout a handle turns stale first, then the search finds nothing. And
  * once more for work that got further, as what failed then is not what was cured before: handles
  * may be lost again and again while a thread waits for its turn. */
@@ -99,6 +109,8 @@ static bool run_and_cure(kfe_p11_worker *self, kfe_p11_job *job, struct outcome 
                 break;
             }
         }
+        if (!is_awaited(self->token, job))
+            break;
         attempt(self, job, result, (tried & DOUBT) != 0);
         if (result->session.advanced)
             tried = 0;

@@ -121,6 +121,16 @@ kfe_error kfe_p11_token_write(kfe_p11_token *token, const kfe_p11_task *task, vo
     return kfe_p11_job_do(token, task, arg, KFE_P11_WRITING);
 }
 
+bool kfe_p11_token_finds(kfe_p11_token *token)
+{
+    if (token->pid != getpid()) /* its lock may be held by a thread that is not here */
+        return true;
+    pthread_mutex_lock(&token->lock);
+    bool finds = token->stuck_since == 0;
+    pthread_mutex_unlock(&token->lock);
+    return finds;
+}
+
 static bool holds_session(const kfe_p11_token *token, const kfe_p11_worker *worker)
 {
     return worker->session != CK_INVALID_HANDLE && worker->epoch == token->epoch &&

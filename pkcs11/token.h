@@ -59,11 +59,15 @@ typedef struct {
 
 /* By a worker. */
 kfe_error kfe_p11_token_read(kfe_p11_token *token, const kfe_p11_task *task, void *arg);
-/* By the control thread: never while something is written. */
+/* By the control thread: never while something is written. Refused at once while that thread hangs
+ * in a call that met its deadline. */
 kfe_error kfe_p11_token_find(kfe_p11_token *token, const kfe_p11_task *task, void *arg);
 /* By the control thread, in a read-write session; a second time only if nothing was written. After
  * a deadline it is unknown whether it was done. */
 kfe_error kfe_p11_token_write(kfe_p11_token *token, const kfe_p11_task *task, void *arg);
+
+/* False while what the control thread does would be refused: it hangs. */
+bool kfe_p11_token_finds(kfe_p11_token *token);
 
 /* Counters since open; out->size is the caller's. Makes no call of the module. */
 void kfe_p11_token_statistics(kfe_p11_token *token, kfe_key_provider_statistics *out);

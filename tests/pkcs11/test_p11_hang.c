@@ -78,6 +78,36 @@ static void test_late_but_there(void **state)
     rig_wipe(&rig);
 }
 
+/* The same met by a search. It shuts out all, as the login that they need is not got back. */
+static void test_late_for_a_search(void **state)
+{
+    const test_token *h = *state;
+    struct rig rig;
+    struct gate gate;
+    kfe_key *key = NULL;
+    rig_init_hasty(&rig, h);
+    gate_shut(&gate, h, "C_Login");
+    lose_all();
+    assert_int_equal(rig.p->ops->get_current_key(rig.p, "k", &key), KFE_E_PROVIDER);
+    wait_inside(&gate);
+    for (int n = 0; n < 100; n++)
+        assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
+    kfe_key_provider_statistics seen = {.size = sizeof(seen)};
+    rig.p->ops->statistics(rig.p, &seen);
+    assert_int_equal(seen.timeouts, 1);
+    gate_open(&gate);
+    assert_int_equal(rig_derive_again(&rig), KFE_OK);
+    /* The search that was late may still be under way. */
+    kfe_error err = KFE_E_PROVIDER;
+    for (uint64_t until = now_ms() + PATIENCE_MS; err == KFE_E_PROVIDER && now_ms() < until;) {
+        pause_1_ms();
+        err = rig.p->ops->get_current_key(rig.p, "k", &key);
+    }
+    assert_int_equal(err, KFE_OK);
+    key->ops->release(key);
+    rig_wipe(&rig);
+}
+
 /* ---- Another module ----------------------------------------------------------------------- */
 
 /* The shim again, as a file of its own: another module for whoever loads it. */
@@ -142,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TOKEN_TEST(test_late_but_there),
+        TOKEN_TEST(test_late_for_a_search),
         TOKEN_TEST(test_another_module),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

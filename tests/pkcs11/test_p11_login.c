@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/pkcs11/ahead.h"
 #include "tests/pkcs11/test_token.h"
 
 static kfe_error try_open(const kfe_config *config)
@@ -200,6 +201,59 @@ static void test_pin_from_a_callback(void **state)
     kfe_config_free(config);
 }
 
+struct person {
+    const char *pin;
+    int asked;
+};
+
+static long type_pin(void *arg, const char *option, uint8_t *out, size_t cap)
+{
+    struct person *person = arg;
+    size_t len = strlen(person->pin);
+    (void)option;
+    assert_true(cap >= len);
+    memcpy(out, person->pin, len);
+    person->asked++;
+    return (long)len;
+}
+
+static kfe_error wait_while_refused(kfe_key_provider *p, int milliseconds)
+{
+    kfe_key *key = NULL;
+    kfe_error err = KFE_E_CREDENTIALS;
+    for (int ms = 0; err == KFE_E_CREDENTIALS && ms < milliseconds; ms++) {
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+        err = p->ops->get_current_key(p, "k", &key);
+    }
+    return err;
+}
+
+/* Each try to get the login back would ask, every two seconds for ever. */
+static void test_nobody_is_asked_all_the_time(void **state)
+{
+    test_token_needs(TOKEN_IS_FRESH); /* a wrong PIN may lock it */
+    const test_token *h = *state;
+    kfe_config *config = test_token_config(NULL, "");
+    struct person person = {.pin = test_token_pin()};
+    kfe_key_provider *p = NULL;
+    kfe_config_on_secret(config, type_pin, &person);
+    assert_int_equal(kfe_pkcs11.open(&p, config), KFE_OK);
+    person.pin = "no-longer-so";
+    raw_token raw;
+    raw_open(&raw);
+    raw.calls->C_Logout(raw.session);
+    raw.calls->C_CloseSession(raw.session);
+    assert_int_equal(wait_while_refused(p, 1500), KFE_E_CREDENTIALS);
+    assert_int_equal(person.asked, 2);
+    assert_int_equal(h->shim->calls("C_Login"), 2);
+    person.pin = test_token_pin();
+    ahead_s += 61;
+    assert_int_equal(wait_while_refused(p, 10000), KFE_E_KEY_UNKNOWN);
+    assert_int_equal(person.asked, 3);
+    p->ops->free(p);
+    kfe_config_free(config);
+}
+
 #define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
@@ -213,6 +267,7 @@ int main(void)
         TOKEN_TEST(test_last_try_is_left),
         TOKEN_TEST(test_pin_from_a_file),
         TOKEN_TEST(test_pin_from_a_callback),
+        TOKEN_TEST(test_nobody_is_asked_all_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

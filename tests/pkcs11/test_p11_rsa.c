@@ -8,54 +8,27 @@
 
 #include "tests/pkcs11/aes_key.h"
 #include "tests/pkcs11/rsa_key.h"
-
-static const uint8_t aad_bytes[] = "kfe1 wrap and a context", secret[32] = {9, 8, 7, 6, 5};
-static const kfe_bytes aad = {aad_bytes, sizeof(aad_bytes)};
+#include "tests/pkcs11/wrap_rig.h"
 
 typedef struct {
-    const test_token *h;
+    struct wrap_rig w;
     EVP_PKEY *known;
-    kfe_key_provider *provider;
-    kfe_key *key;
-    uint8_t wrapped[KFE_KEY_WRAPPED_MAX], back[32];
-    size_t len;
 } scene;
 
 static scene scene_new(void **state)
 {
-    scene s = {.h = *state};
+    const test_token *h = *state;
     const rsa_spec good = rsa_good("kek", 1);
-    s.known = rsa_import(&good);
-    rsa_allow(s.h->config);
-    s.provider = test_token_open(s.h);
-    s.key = aes_get(s.provider, "kek", 1);
+    scene s = {.known = rsa_import(&good)};
+    rsa_allow(h->config);
+    wrap_rig_open(&s.w, h);
     return s;
 }
 
 static void scene_free(scene *s)
 {
-    s->key->ops->release(s->key);
-    s->provider->ops->free(s->provider);
+    wrap_rig_wipe(&s->w);
     EVP_PKEY_free(s->known);
-}
-
-static kfe_error wrap(scene *s)
-{
-    return s->key->ops->wrap(s->key, aad, secret, s->wrapped, &s->len);
-}
-
-static kfe_error unwrap(scene *s)
-{
-    memset(s->back, 0xee, sizeof(s->back));
-    return s->key->ops->unwrap(s->key, aad, (kfe_bytes){s->wrapped, s->len}, s->back);
-}
-
-static void assert_round_trip(scene *s)
-{
-    kfe_error err = unwrap(s);
-    if (err)
-        fail_msg("%s: %s", kfe_error_name(err), kfe_error_detail());
-    assert_memory_equal(s->back, secret, 32);
 }
 
 static void assert_detail(const char *part)
@@ -71,19 +44,19 @@ static void test_wrap(void **state)
 {
     scene s = scene_new(state);
     uint8_t out[32];
-    assert_int_equal(aes_ability(s.key).kinds, 1u << KFE_WRAPPED);
-    assert_int_equal(aes_ability(s.key).sealing, KFE_WRAPPED);
+    assert_int_equal(aes_ability(s.w.key).kinds, 1u << KFE_WRAPPED);
+    assert_int_equal(aes_ability(s.w.key).sealing, KFE_WRAPPED);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(wrap(&s), KFE_OK);
-        assert_int_equal(s.len, 1 + 256);
-        rsa_decrypt(s.known, (kfe_bytes){s.wrapped, s.len}, out);
-        assert_memory_equal(out, secret, 32);
-        assert_int_equal(s.h->shim->calls("C_Decrypt"), 1);
-        assert_int_equal(s.h->shim->calls("C_Encrypt"), 0);
+        assert_int_equal(wrap_rig_wrap(&s.w), KFE_OK);
+        assert_int_equal(s.w.len, 1 + 256);
+        rsa_decrypt(s.known, (kfe_bytes){s.w.wrapped, s.w.len}, out);
+        assert_memory_equal(out, wrap_secret, 32);
+        assert_int_equal(s.w.h->shim->calls("C_Decrypt"), 1);
+        assert_int_equal(s.w.h->shim->calls("C_Encrypt"), 0);
     }
-    assert_round_trip(&s);
-    assert_int_equal(s.h->shim->calls("C_Decrypt"), 2);
-    assert_int_equal(s.key->ops->derive(s.key, aad_bytes, sizeof(aad_bytes), out),
+    wrap_rig_round(&s.w);
+    assert_int_equal(s.w.h->shim->calls("C_Decrypt"), 2);
+    assert_int_equal(s.w.key->ops->derive(s.w.key, wrap_aad.data, wrap_aad.len, out),
                      KFE_E_KEY_DENIED);
     assert_detail("RSA");
     scene_free(&s);
@@ -92,9 +65,9 @@ static void test_wrap(void **state)
 static void test_opens_what_openssl_wraps(void **state)
 {
     scene s = scene_new(state);
-    s.len = rsa_encrypt(s.known, &rsa_right, secret, 32, s.wrapped);
-    assert_int_equal(s.len, 1 + 256);
-    assert_round_trip(&s);
+    s.w.len = rsa_encrypt(s.known, &rsa_right, wrap_secret, 32, s.w.wrapped);
+    assert_int_equal(s.w.len, 1 + 256);
+    wrap_rig_round(&s.w);
     scene_free(&s);
 }
 
@@ -102,11 +75,11 @@ static void test_opens_what_openssl_wraps(void **state)
 static void test_first_one_does_not_unwrap(void **state)
 {
     scene s = scene_new(state);
-    s.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_ENCRYPTED_DATA_INVALID, 0, 1);
-    assert_int_equal(wrap(&s), KFE_E_KEY_DENIED);
+    s.w.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_ENCRYPTED_DATA_INVALID, 0, 1);
+    assert_int_equal(wrap_rig_wrap(&s.w), KFE_E_KEY_DENIED);
     assert_detail("does not unwrap what it wrapped");
-    s.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_DEVICE_ERROR, 0, 1); /* busy */
-    assert_int_equal(wrap(&s), KFE_OK);
+    s.w.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_DEVICE_ERROR, 0, 1); /* busy */
+    assert_int_equal(wrap_rig_wrap(&s.w), KFE_OK);
     scene_free(&s);
 }
 
@@ -114,13 +87,13 @@ static void test_kinds_of_keys_are_not_mixed(void **state)
 {
     scene s = scene_new(state);
     aes_import("aes", 7, 32, AES_CRYPT | AES_KEY_WRAP);
-    kfe_key *aes = aes_get(s.provider, "aes", 7);
-    assert_int_equal(wrap(&s), KFE_OK);
-    assert_int_equal(aes->ops->unwrap(aes, aad, (kfe_bytes){s.wrapped, s.len}, s.back),
+    kfe_key *aes = aes_get(s.w.provider, "aes", 7);
+    assert_int_equal(wrap_rig_wrap(&s.w), KFE_OK);
+    assert_int_equal(aes->ops->unwrap(aes, wrap_aad, (kfe_bytes){s.w.wrapped, s.w.len}, s.w.back),
                      KFE_E_KEY_DENIED);
     assert_detail("wrapped by RSA");
-    assert_int_equal(aes->ops->wrap(aes, aad, secret, s.wrapped, &s.len), KFE_OK);
-    assert_int_equal(unwrap(&s), KFE_E_KEY_DENIED);
+    assert_int_equal(aes->ops->wrap(aes, wrap_aad, wrap_secret, s.w.wrapped, &s.w.len), KFE_OK);
+    assert_int_equal(wrap_rig_unwrap(&s.w), KFE_E_KEY_DENIED);
     assert_detail("wrapped by AES");
     aes->ops->release(aes);
     scene_free(&s);
@@ -132,8 +105,8 @@ static void test_kinds_of_keys_are_not_mixed(void **state)
 static void assert_forged(scene *s, char *line)
 {
     static const uint8_t zero[32];
-    assert_int_equal(unwrap(s), KFE_E_AUTH);
-    assert_memory_equal(s->back, zero, 32);
+    assert_int_equal(wrap_rig_unwrap(&s->w), KFE_E_AUTH);
+    assert_memory_equal(s->w.back, zero, 32);
     if (line[0] == '\0')
         snprintf(line, 256, "%s", kfe_error_detail());
     assert_string_equal(kfe_error_detail(), line);
@@ -149,39 +122,39 @@ static void test_forged(void **state)
     scene s = scene_new(state);
     uint8_t text[256] = {0};
     char line[256] = "";
-    assert_int_equal(wrap(&s), KFE_OK);
-    unsigned long opened = s.h->shim->calls("C_OpenSession");
-    for (size_t at = 1; at < s.len; at += 15) {
-        s.wrapped[at] ^= 4;
+    assert_int_equal(wrap_rig_wrap(&s.w), KFE_OK);
+    unsigned long opened = s.w.h->shim->calls("C_OpenSession");
+    for (size_t at = 1; at < s.w.len; at += 15) {
+        s.w.wrapped[at] ^= 4;
         assert_forged(&s, line);
-        s.wrapped[at] ^= 4;
+        s.w.wrapped[at] ^= 4;
     }
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-        s.len = rsa_encrypt(s.known, &ways[i], secret, 32, s.wrapped);
+        s.w.len = rsa_encrypt(s.known, &ways[i], wrap_secret, 32, s.w.wrapped);
         assert_forged(&s, line);
     }
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-        s.len = rsa_encrypt(s.known, &rsa_right, text, lengths[i], s.wrapped);
+        s.w.len = rsa_encrypt(s.known, &rsa_right, text, lengths[i], s.w.wrapped);
         assert_forged(&s, line);
     }
     const rsa_way raw = {RSA_NO_PADDING, NULL, NULL};
     for (uint8_t first = 0; first < 3; first++) { /* Manger's question is not answered, either */
         text[0] = first;
-        s.len = rsa_encrypt(s.known, &raw, text, 256, s.wrapped);
+        s.w.len = rsa_encrypt(s.known, &raw, text, 256, s.w.wrapped);
         assert_forged(&s, line);
     }
-    unsigned long asked = s.h->shim->calls("C_DecryptInit");
-    memset(s.wrapped + 1, 0xff, 256); /* no number below the modulus */
+    unsigned long asked = s.w.h->shim->calls("C_DecryptInit");
+    memset(s.w.wrapped + 1, 0xff, 256); /* no number below the modulus */
     assert_forged(&s, line);
-    s.len = 1 + 384; /* of a longer key */
-    s.wrapped[1] = 0;
+    s.w.len = 1 + 384; /* of a longer key */
+    s.w.wrapped[1] = 0;
     assert_forged(&s, line);
-    assert_int_equal(s.h->shim->calls("C_DecryptInit"), asked);
-    s.len = rsa_encrypt(s.known, &rsa_right, secret, 32, s.wrapped);
-    assert_round_trip(&s);
-    assert_int_equal(s.h->shim->calls("C_OpenSession"), opened);
+    assert_int_equal(s.w.h->shim->calls("C_DecryptInit"), asked);
+    s.w.len = rsa_encrypt(s.known, &rsa_right, wrap_secret, 32, s.w.wrapped);
+    wrap_rig_round(&s.w);
+    assert_int_equal(s.w.h->shim->calls("C_OpenSession"), opened);
     kfe_key_provider_statistics is = {.size = sizeof(is)};
-    s.provider->ops->statistics(s.provider, &is);
+    s.w.provider->ops->statistics(s.w.provider, &is);
     assert_int_equal(is.breaker, KFE_BREAKER_CLOSED);
     assert_int_equal(is.reconnects, 0);
     scene_free(&s);
@@ -191,15 +164,15 @@ static void test_forged(void **state)
 static void test_outage(void **state)
 {
     scene s = scene_new(state);
-    assert_int_equal(wrap(&s), KFE_OK);
-    s.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_DEVICE_ERROR, 0, 1);
-    s.h->shim->inject("C_GetSessionInfo", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1000);
-    assert_int_equal(unwrap(&s), KFE_E_PROVIDER);
-    s.h->shim->reset();
-    kfe_error err = unwrap(&s);
+    assert_int_equal(wrap_rig_wrap(&s.w), KFE_OK);
+    s.w.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_DEVICE_ERROR, 0, 1);
+    s.w.h->shim->inject("C_GetSessionInfo", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1000);
+    assert_int_equal(wrap_rig_unwrap(&s.w), KFE_E_PROVIDER);
+    s.w.h->shim->reset();
+    kfe_error err = wrap_rig_unwrap(&s.w);
     for (int i = 0; err && i < 100; i++) { /* it may have to be reached anew first */
         assert_int_equal(err, KFE_E_PROVIDER);
-        err = unwrap(&s);
+        err = wrap_rig_unwrap(&s.w);
     }
     scene_free(&s);
 }
@@ -209,15 +182,15 @@ static void test_busy(void **state)
 {
     static const CK_RV codes[] = {CKR_DEVICE_ERROR, CKR_FUNCTION_FAILED, CKR_VENDOR_DEFINED + 1};
     scene s = scene_new(state);
-    assert_int_equal(wrap(&s), KFE_OK);
+    assert_int_equal(wrap_rig_wrap(&s.w), KFE_OK);
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-        s.h->shim->inject("C_Decrypt", SHIM_AFTER, codes[i], 0, 1);
-        assert_round_trip(&s);
-        s.h->shim->inject("C_Decrypt", SHIM_AFTER, codes[i], 0, 2);
-        kfe_error err = unwrap(&s);
+        s.w.h->shim->inject("C_Decrypt", SHIM_AFTER, codes[i], 0, 1);
+        wrap_rig_round(&s.w);
+        s.w.h->shim->inject("C_Decrypt", SHIM_AFTER, codes[i], 0, 2);
+        kfe_error err = wrap_rig_unwrap(&s.w);
         if (err != KFE_E_AUTH)
             fail_msg("0x%lx: %s: %s", codes[i], kfe_error_name(err), kfe_error_detail());
-        assert_round_trip(&s);
+        wrap_rig_round(&s.w);
     }
     scene_free(&s);
 }
@@ -225,14 +198,14 @@ static void test_busy(void **state)
 static void test_lost_handle(void **state)
 {
     scene s = scene_new(state);
-    assert_int_equal(wrap(&s), KFE_OK);
-    s.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_KEY_HANDLE_INVALID, 0, 1);
-    assert_round_trip(&s);
-    s.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_SESSION_HANDLE_INVALID, 0, 1);
-    assert_round_trip(&s);
-    s.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_KEY_FUNCTION_NOT_PERMITTED, 0, 1);
-    assert_int_equal(unwrap(&s), KFE_E_KEY_DENIED);
-    assert_round_trip(&s);
+    assert_int_equal(wrap_rig_wrap(&s.w), KFE_OK);
+    s.w.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_KEY_HANDLE_INVALID, 0, 1);
+    wrap_rig_round(&s.w);
+    s.w.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_SESSION_HANDLE_INVALID, 0, 1);
+    wrap_rig_round(&s.w);
+    s.w.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_KEY_FUNCTION_NOT_PERMITTED, 0, 1);
+    assert_int_equal(wrap_rig_unwrap(&s.w), KFE_E_KEY_DENIED);
+    wrap_rig_round(&s.w);
     scene_free(&s);
 }
 

@@ -90,6 +90,74 @@ static void test_finding_has_a_deadline(void **state)
     rig_wipe(&rig);
 }
 
+static kfe_error look_for(struct rig *rig)
+{
+    kfe_key *key = NULL;
+    kfe_error err = rig->p->ops->get_current_key(rig->p, "k", &key);
+    if (key)
+        key->ops->release(key);
+    return err;
+}
+
+static kfe_error look_again(struct rig *rig)
+{
+    uint64_t until = now_ms() + PATIENCE_MS;
+    kfe_error err = look_for(rig);
+    while (err == KFE_E_PROVIDER && now_ms() < until) {
+        pause_1_ms();
+        err = look_for(rig);
+    }
+    return err;
+}
+
+/* A search or a new key that hangs is nothing to those who need neither. */
+static void control_hangs(const test_token *h, const char *function, const char *sessions)
+{
+    enum { CALLS = 20 };
+    struct rig rig;
+    struct gate gate;
+    uint32_t version;
+    rig_init_hasty(&rig, h, sessions);
+    gate_shut(&gate, h, function);
+    if (strcmp(function, "C_FindObjectsInit") == 0)
+        assert_int_equal(look_for(&rig), KFE_E_PROVIDER);
+    else
+        assert_int_equal(rig.p->ops->rotate(rig.p, "k", &version), KFE_E_PROVIDER);
+    assert_non_null(strstr(kfe_error_detail(), "did not answer within 200 ms"));
+    for (int i = 0; i < CALLS; i++)
+        assert_int_equal(rig_derive(&rig), KFE_OK);
+    assert_int_equal(statistics(&rig).breaker, KFE_BREAKER_CLOSED);
+    uint64_t start = now_ms();
+    for (int i = 0; i < CALLS; i++) {
+        assert_int_equal(look_for(&rig), KFE_E_PROVIDER);
+        assert_non_null(strstr(kfe_error_detail(), "hangs since"));
+        assert_int_equal(rig.p->ops->rotate(rig.p, "k", &version), KFE_E_PROVIDER);
+    }
+    assert_true(now_ms() - start < CALLS * TIMEOUT_MS);
+    assert_int_equal(statistics(&rig).timeouts, 1);
+    assert_int_equal(gate_inside(&gate), 1);
+    gate_open(&gate);
+    assert_int_equal(look_again(&rig), KFE_OK);
+    assert_int_equal(rig_derive(&rig), KFE_OK);
+    assert_int_equal(h->shim->calls("C_Login"), 0);
+    rig_wipe(&rig);
+}
+
+static void test_control_hangs(void **state)
+{
+    control_hangs(*state, "C_FindObjectsInit", "8");
+}
+
+static void test_control_hangs_of_one_session(void **state)
+{
+    control_hangs(*state, "C_FindObjectsInit", "1");
+}
+
+static void test_control_hangs_writing(void **state)
+{
+    control_hangs(*state, "C_GenerateKey", "8");
+}
+
 struct caller {
     struct rig *rig;
     unsigned long long slowest;
@@ -345,6 +413,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TOKEN_TEST(test_deadline),
         TOKEN_TEST(test_finding_has_a_deadline),
+        TOKEN_TEST(test_control_hangs),
+        TOKEN_TEST(test_control_hangs_of_one_session),
+        TOKEN_TEST(test_control_hangs_writing),
         TOKEN_TEST(test_many_callers),
         TOKEN_TEST(test_a_slow_pin),
         TOKEN_TEST(test_signals_are_blocked),

@@ -6,50 +6,16 @@
 #include <kfe/kfe.h>
 
 #include "tests/pkcs11/aes_key.h"
+#include "tests/pkcs11/wrap_rig.h"
 
-static const uint8_t aad_bytes[] = "kfe1 wrap and a context", secret[32] = {9, 8, 7, 6, 5};
-static const kfe_bytes aad = {aad_bytes, sizeof(aad_bytes)};
-
-typedef struct {
-    const test_token *h;
-    kfe_key_provider *provider;
-    kfe_key *key;
-    uint8_t wrapped[KFE_KEY_WRAPPED_MAX], back[32];
-    size_t len;
-} scene;
+typedef struct wrap_rig scene;
 
 static scene scene_new(void **state, unsigned usages)
 {
+    scene s;
     aes_import("kek", 1, 32, usages);
-    scene s = {.h = *state, .provider = test_token_open(*state)};
-    s.key = aes_get(s.provider, "kek", 1);
+    wrap_rig_open(&s, *state);
     return s;
-}
-
-static void scene_free(scene *s)
-{
-    s->key->ops->release(s->key);
-    s->provider->ops->free(s->provider);
-}
-
-static kfe_error wrap(scene *s)
-{
-    return s->key->ops->wrap(s->key, aad, secret, s->wrapped, &s->len);
-}
-
-static kfe_error unwrap(scene *s)
-{
-    memset(s->back, 0xee, sizeof(s->back));
-    return s->key->ops->unwrap(s->key, aad, (kfe_bytes){s->wrapped, s->len}, s->back);
-}
-
-static void assert_round_trip(scene *s)
-{
-    kfe_error err = unwrap(s);
-    if (err)
-        fail_msg("%s: %s", kfe_error_name(err), kfe_error_detail());
-    assert_memory_equal(s->back, secret, 32);
-    assert_int_equal(aes_session_objects(), 0);
 }
 
 static void test_gcm_envelope(void **state)
@@ -57,27 +23,27 @@ static void test_gcm_envelope(void **state)
     scene s = scene_new(state, AES_CRYPT);
     uint8_t out[32];
     assert_int_equal(aes_ability(s.key).sealing, KFE_WRAPPED);
-    assert_int_equal(wrap(&s), KFE_OK);
+    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
     assert_int_equal(s.len, 61);
     assert_int_equal(s.wrapped[0], 2);
-    assert_true(aes_gcm_open(32, (kfe_bytes){s.wrapped + 1, 12}, aad,
+    assert_true(aes_gcm_open(32, (kfe_bytes){s.wrapped + 1, 12}, wrap_aad,
                              (kfe_bytes){s.wrapped + 13, 32}, s.wrapped + 45, out));
-    assert_memory_equal(out, secret, 32);
-    assert_round_trip(&s);
-    scene_free(&s);
+    assert_memory_equal(out, wrap_secret, 32);
+    wrap_rig_round(&s);
+    wrap_rig_wipe(&s);
 }
 
 static void test_rfc3394(void **state)
 {
     scene s = scene_new(state, AES_KEY_WRAP);
     uint8_t want[40];
-    aes_rfc3394(secret, want);
-    assert_int_equal(wrap(&s), KFE_OK);
+    aes_rfc3394(wrap_secret, want);
+    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
     assert_int_equal(s.len, 41);
     assert_int_equal(s.wrapped[0], 1);
     assert_memory_equal(s.wrapped + 1, want, 40);
-    assert_round_trip(&s);
-    scene_free(&s);
+    wrap_rig_round(&s);
+    wrap_rig_wipe(&s);
 }
 
 /* What the other side made by OpenSSL, in either form, whatever we would write ourselves. */
@@ -85,21 +51,21 @@ static void test_opens_both_forms(void **state)
 {
     scene s = scene_new(state, AES_DECRYPT | AES_UNWRAP);
     const uint8_t iv[12] = {1, 2, 3};
-    assert_int_equal(wrap(&s), KFE_E_KEY_DENIED); /* it opens, no more */
+    assert_int_equal(wrap_rig_wrap(&s), KFE_E_KEY_DENIED); /* it opens, no more */
     s.wrapped[0] = 1;
-    aes_rfc3394(secret, s.wrapped + 1);
+    aes_rfc3394(wrap_secret, s.wrapped + 1);
     s.len = 41;
-    assert_round_trip(&s);
+    wrap_rig_round(&s);
     s.wrapped[0] = 2;
     memcpy(s.wrapped + 1, iv, 12);
-    aes_gcm_seal(32, (kfe_bytes){iv, 12}, aad, (kfe_bytes){secret, 32}, s.wrapped + 13,
+    aes_gcm_seal(32, (kfe_bytes){iv, 12}, wrap_aad, (kfe_bytes){wrap_secret, 32}, s.wrapped + 13,
                  s.wrapped + 45);
     s.len = 61;
-    assert_round_trip(&s);
+    wrap_rig_round(&s);
     uint8_t rsa[257] = {3};
-    assert_int_equal(s.key->ops->unwrap(s.key, aad, (kfe_bytes){rsa, sizeof(rsa)}, s.back),
+    assert_int_equal(s.key->ops->unwrap(s.key, wrap_aad, (kfe_bytes){rsa, sizeof(rsa)}, s.back),
                      KFE_E_KEY_DENIED);
-    scene_free(&s);
+    wrap_rig_wipe(&s);
 }
 
 /* A token without AES-GCM, and one that makes IVs which the form has no room for. */
@@ -107,30 +73,30 @@ static void test_second_choice(void **state)
 {
     scene s = scene_new(state, AES_CRYPT | AES_KEY_WRAP);
     s.h->shim->inject("C_EncryptInit", SHIM_INSTEAD, CKR_MECHANISM_INVALID, 0, 1000);
-    assert_int_equal(wrap(&s), KFE_OK);
+    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
     assert_int_equal(s.wrapped[0], 1);
-    assert_round_trip(&s);
+    wrap_rig_round(&s);
     unsigned long tried = s.h->shim->calls("C_EncryptInit");
-    assert_int_equal(wrap(&s), KFE_OK);
+    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
     assert_int_equal(s.h->shim->calls("C_EncryptInit"), tried); /* it is known now */
-    scene_free(&s);
+    wrap_rig_wipe(&s);
     s.h->shim->reset();
     s.h->shim->iv(SHIM_IV_APPENDED);
     s.provider = test_token_open(*state);
     s.key = aes_get(s.provider, "kek", 1);
-    assert_int_equal(wrap(&s), KFE_OK);
+    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
     assert_int_equal(s.wrapped[0], 1);
-    scene_free(&s);
+    wrap_rig_wipe(&s);
 }
 
 static void test_written_back(void **state)
 {
     scene s = scene_new(state, AES_CRYPT);
     s.h->shim->iv(SHIM_IV_WRITTEN_BACK);
-    assert_int_equal(wrap(&s), KFE_OK);
+    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
     assert_int_equal(s.wrapped[0], 2);
-    assert_round_trip(&s);
-    scene_free(&s);
+    wrap_rig_round(&s);
+    wrap_rig_wipe(&s);
 }
 
 static void test_forged(void **state)
@@ -141,16 +107,16 @@ static void test_forged(void **state)
         aes_import(name, 1, 32, usages[i]);
         scene s = {.h = *state, .provider = test_token_open(*state)};
         s.key = aes_get(s.provider, name, 1);
-        assert_int_equal(wrap(&s), KFE_OK);
+        assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
         unsigned long opened = s.h->shim->calls("C_OpenSession");
         for (size_t at = 1; at < s.len; at++) {
             s.wrapped[at] ^= 4;
-            assert_int_equal(unwrap(&s), KFE_E_AUTH);
+            assert_int_equal(wrap_rig_unwrap(&s), KFE_E_AUTH);
             s.wrapped[at] ^= 4;
         }
-        assert_round_trip(&s);
+        wrap_rig_round(&s);
         assert_int_equal(s.h->shim->calls("C_OpenSession"), opened);
-        scene_free(&s);
+        wrap_rig_wipe(&s);
     }
 }
 
@@ -158,17 +124,17 @@ static void test_forged(void **state)
 static void test_outage(void **state)
 {
     scene s = scene_new(state, AES_CRYPT);
-    assert_int_equal(wrap(&s), KFE_OK);
+    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
     s.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_DEVICE_ERROR, 0, 1);
     s.h->shim->inject("C_GetSessionInfo", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1000);
-    assert_int_equal(unwrap(&s), KFE_E_PROVIDER);
+    assert_int_equal(wrap_rig_unwrap(&s), KFE_E_PROVIDER);
     s.h->shim->reset();
-    kfe_error err = unwrap(&s);
+    kfe_error err = wrap_rig_unwrap(&s);
     for (int i = 0; err && i < 100; i++) { /* it may have to be reached anew first */
         assert_int_equal(err, KFE_E_PROVIDER);
-        err = unwrap(&s);
+        err = wrap_rig_unwrap(&s);
     }
-    scene_free(&s);
+    wrap_rig_wipe(&s);
 }
 
 /* What fails beside unwrapping says nothing of the secret: the record must not be taken for forged.
@@ -176,25 +142,25 @@ static void test_outage(void **state)
 static void test_glitch(void **state)
 {
     scene s = scene_new(state, AES_KEY_WRAP);
-    assert_int_equal(wrap(&s), KFE_OK);
+    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
     s.h->shim->inject("C_DestroyObject", SHIM_AFTER, CKR_FUNCTION_FAILED, 0, 2);
-    assert_int_equal(unwrap(&s), KFE_E_PROVIDER); /* tried twice */
-    assert_round_trip(&s);
+    assert_int_equal(wrap_rig_unwrap(&s), KFE_E_PROVIDER); /* tried twice */
+    wrap_rig_round(&s);
     s.h->shim->inject("C_DestroyObject", SHIM_AFTER, CKR_FUNCTION_FAILED, 0, 1);
-    assert_round_trip(&s);
-    scene_free(&s);
+    wrap_rig_round(&s);
+    wrap_rig_wipe(&s);
 }
 
 static void test_lost_handle(void **state)
 {
     scene s = scene_new(state, AES_KEY_WRAP);
-    assert_int_equal(wrap(&s), KFE_OK);
+    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
     s.h->shim->inject("C_UnwrapKey", SHIM_INSTEAD, CKR_KEY_HANDLE_INVALID, 0, 1);
-    assert_round_trip(&s);
+    wrap_rig_round(&s);
     s.h->shim->inject("C_WrapKey", SHIM_INSTEAD, CKR_OBJECT_HANDLE_INVALID, 0, 1);
-    assert_int_equal(wrap(&s), KFE_OK);
-    assert_round_trip(&s);
-    scene_free(&s);
+    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
+    wrap_rig_round(&s);
+    wrap_rig_wipe(&s);
 }
 
 static void test_what_keys_can(void **state)
@@ -225,7 +191,7 @@ static void test_what_keys_can(void **state)
         assert_int_equal(can.kinds, cases[i].kinds);
         assert_int_equal(can.sealing, cases[i].sealing);
         assert_int_equal(can.key_len, cases[i].len);
-        assert_int_equal(key->ops->derive(key, aad.data, aad.len, out), KFE_E_KEY_DENIED);
+        assert_int_equal(key->ops->derive(key, wrap_aad.data, wrap_aad.len, out), KFE_E_KEY_DENIED);
         key->ops->release(key);
         for (uint32_t v = 1; v <= 2; v++) {
             const kfe_key_ref idle = {"idle", v};

@@ -185,7 +185,7 @@ static kfe_error check_rules(const kfe_option *option, const char *value)
     return KFE_OK;
 }
 
-static kfe_error check_kind(const kfe_option *option, const char *value)
+kfe_error kfe_option_check(const kfe_option *option, const char *value)
 {
     switch (option->kind) {
     case KFE_OPTION_CHOICE:
@@ -212,9 +212,4 @@ static kfe_error check_kind(const kfe_option *option, const char *value)
         return kfe_topic_map_check(option->name, value);
     }
     return kfe_fail(KFE_E_CONFIG, "%s has no kind", option->name);
-}
-
-kfe_error kfe_option_check(const kfe_option *option, const char *value)
-{
-    return check_kind(option, value);
 }

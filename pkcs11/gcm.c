@@ -67,22 +67,6 @@ kfe_error kfe_p11_gcm_seal(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_p
     return take(m, got);
 }
 
-/* A vendor's code, or one that no table has, may mean anything, too. */
-static bool tells_nothing(CK_RV rv)
-{
-    kfe_p11_cure cure = kfe_p11_ckr_cure(rv);
-    return cure == KFE_P11_AMBIGUOUS ||
-           (cure == KFE_P11_NO_CURE && kfe_p11_ckr_error(rv) == KFE_E_PROVIDER);
-}
-
-bool kfe_p11_bad_data(kfe_p11_session *session, CK_RV rv)
-{
-    if (rv == CKR_SIGNATURE_INVALID || kfe_p11_ckr_error(rv) == KFE_E_AUTH)
-        return true;
-    session->doubt = tells_nothing(rv) && kfe_p11_session_probe(session) == CKR_OK;
-    return session->doubt;
-}
-
 /* IV and associated data of a record are its writer's. A token that refuses an odd length of these
  * says something of that record, which must not fail the others of its batch; refusing what every
  * record has, it says that it cannot do AES-GCM. */

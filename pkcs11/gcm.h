@@ -40,10 +40,6 @@ kfe_error kfe_p11_gcm_seal(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_p
 /* KFE_OK also when it is forged: then `forged` is set and out is zero. */
 kfe_error kfe_p11_gcm_open(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_p11_message *m);
 
-/* True for a code of an opening call that tells of its data: by itself, or as a token that answers
- * does not say more; session->doubt becomes true for the latter, which asks for a second try. */
-bool kfe_p11_bad_data(kfe_p11_session *session, CK_RV rv);
-
 /* Seals a few bytes and, where the key may open too, opens them: *iv_size is that of the IVs that
  * the token uses. KFE_E_KEY_DENIED: it gives no IV that we can send, or does not come back to the
  * same bytes. */

@@ -5,7 +5,6 @@
 
 #include "pkcs11/catalog.h"
 #include "pkcs11/find.h"
-#include "pkcs11/gcm.h"
 #include "pkcs11/id.h"
 #include "pkcs11/import.h"
 #include "pkcs11/lookup.h"

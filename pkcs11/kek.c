@@ -16,6 +16,11 @@ static CK_RV destroy(kfe_p11_session *session, CK_OBJECT_HANDLE object)
     return session->calls->C_DestroyObject(session->handle, object);
 }
 
+kfe_error kfe_p11_kek_refused(void)
+{
+    return kfe_fail(KFE_E_AUTH, "the session secret does not unwrap");
+}
+
 kfe_error kfe_p11_kek_wrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_bytes aad,
                                const uint8_t secret[KFE_P11_SECRET_LEN],
                                uint8_t out[KFE_KEY_WRAPPED_MAX], size_t *len)
@@ -58,7 +63,7 @@ static kfe_error unwrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_
     memcpy(m.tag, at + IV_LEN + KFE_P11_SECRET_LEN, KFE_P11_TAG_LEN);
     kfe_error err = kfe_p11_gcm_open(session, kek, &m);
     kfe_wipe(work, sizeof(work));
-    return !err && m.forged ? kfe_fail(KFE_E_AUTH, "the session secret does not unwrap") : err;
+    return !err && m.forged ? kfe_p11_kek_refused() : err;
 }
 
 kfe_error kfe_p11_kek_wrap_rfc3394(kfe_p11_session *session, CK_OBJECT_HANDLE kek,
@@ -132,7 +137,7 @@ static kfe_error unwrap_rfc3394(kfe_p11_session *session, CK_OBJECT_HANDLE kek, 
                                            (CK_BYTE_PTR)(uintptr_t)at, KFE_P11_RFC3394_LEN, key,
                                            sizeof(key) / sizeof(key[0]), &object);
     if (rv != CKR_OK && kfe_p11_bad_data(session, rv))
-        return kfe_fail(KFE_E_AUTH, "the session secret does not unwrap");
+        return kfe_p11_kek_refused();
     if (rv != CKR_OK)
         return kfe_p11_session_fail(session, rv, "C_UnwrapKey with CKM_AES_KEY_WRAP");
     kfe_error err = read_secret(session, object, secret);

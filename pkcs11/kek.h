@@ -20,6 +20,9 @@ kfe_error kfe_p11_kek_wrap_rfc3394(kfe_p11_session *session, CK_OBJECT_HANDLE ke
                                    const uint8_t secret[KFE_P11_SECRET_LEN],
                                    uint8_t out[KFE_KEY_WRAPPED_MAX], size_t *len);
 
+/* KFE_E_AUTH, in the same words for every form and reason: a forger learns nothing from them. */
+kfe_error kfe_p11_kek_refused(void);
+
 /* KFE_E_AUTH: it does not unwrap to 32 bytes. KFE_E_KEY_DENIED: form 3, or the key may not. */
 kfe_error kfe_p11_kek_unwrap(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_bytes aad,
                              kfe_bytes wrapped, uint8_t secret[KFE_P11_SECRET_LEN]);

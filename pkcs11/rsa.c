@@ -11,10 +11,10 @@
 #include <kfe/config.h>
 
 #include "pkcs11/find.h"
-#include "pkcs11/gcm.h"
+#include "pkcs11/kek.h"
 #include "pkcs11/rsa_evp.h"
 
-enum { SECRET_LEN = 32, FORM = 3 };
+enum { FORM = 3 };
 
 /* ---- The public half ---------------------------------------------------------------------- */
 
@@ -74,14 +74,15 @@ static EVP_PKEY *public_new(const kfe_p11_rsa_public *public)
     return key;
 }
 
-static bool encrypt(EVP_PKEY *key, const uint8_t secret[SECRET_LEN], uint8_t *out, size_t *len)
+static bool encrypt(EVP_PKEY *key, const uint8_t secret[KFE_P11_SECRET_LEN], uint8_t *out,
+                    size_t *len)
 {
     EVP_PKEY_CTX *c = key != NULL ? EVP_PKEY_CTX_new(key, NULL) : NULL;
     bool good = c != NULL && EVP_PKEY_encrypt_init(c) == 1 &&
                 EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_OAEP_PADDING) == 1 &&
                 EVP_PKEY_CTX_set_rsa_oaep_md(c, EVP_sha256()) == 1 &&
                 EVP_PKEY_CTX_set_rsa_mgf1_md(c, EVP_sha256()) == 1 &&
-                EVP_PKEY_encrypt(c, out, len, secret, SECRET_LEN) == 1;
+                EVP_PKEY_encrypt(c, out, len, secret, KFE_P11_SECRET_LEN) == 1;
     EVP_PKEY_CTX_free(c);
     return good;
 }
@@ -115,13 +116,8 @@ static bool lacks_it(CK_RV rv)
            rv == CKR_FUNCTION_NOT_SUPPORTED;
 }
 
-static kfe_error refused(void)
-{
-    return kfe_fail(KFE_E_AUTH, "the session secret does not unwrap");
-}
-
 static kfe_error by_token(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_bytes in, bool *lacks,
-                          uint8_t secret[SECRET_LEN])
+                          uint8_t secret[KFE_P11_SECRET_LEN])
 {
     CK_RSA_PKCS_OAEP_PARAMS params = {
         .hashAlg = CKM_SHA256, .mgf = CKG_MGF1_SHA256, .source = CKZ_DATA_SPECIFIED};
@@ -138,10 +134,10 @@ static kfe_error by_token(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_by
                                    &got);
     *lacks = lacks_it(rv);
     kfe_error err = KFE_OK;
-    if (rv == CKR_OK && got == SECRET_LEN)
-        memcpy(secret, text, SECRET_LEN);
+    if (rv == CKR_OK && got == KFE_P11_SECRET_LEN)
+        memcpy(secret, text, KFE_P11_SECRET_LEN);
     else if (rv == CKR_OK || kfe_p11_bad_data(session, rv))
-        err = refused();
+        err = kfe_p11_kek_refused();
     else if (!*lacks)
         err = kfe_p11_session_fail(session, rv, "C_Decrypt with CKM_RSA_PKCS_OAEP");
     kfe_wipe(text, sizeof(text));
@@ -158,7 +154,7 @@ kfe_error kfe_p11_rsa_unwrap(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe
         return err;
     /* What is no number below the modulus is of another key: the token is not asked. */
     if (in.len != public.modulus_len || memcmp(in.data, public.modulus, in.len) >= 0) /* public */
-        return refused();
+        return kfe_p11_kek_refused();
     if (!*raw) {
         err = by_token(session, key, in, raw, secret);
         if (err || !*raw)

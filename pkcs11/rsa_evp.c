@@ -16,7 +16,7 @@
 #include <kfe/config.h>
 
 #include "pkcs11/front/front.h"
-#include "pkcs11/gcm.h"
+#include "pkcs11/kek.h"
 #include "pkcs11/lock.h"
 
 /* ---- The front ---------------------------------------------------------------------------- */
@@ -115,11 +115,6 @@ static bool by_libp11(const uint8_t *in, size_t len, uint8_t out[KFE_P11_RSA_MAX
 
 /* ------------------------------------------------------------------------------------------- */
 
-static kfe_error refused(void)
-{
-    return kfe_fail(KFE_E_AUTH, "the session secret does not unwrap");
-}
-
 static kfe_error judge(kfe_p11_session *session, const kfe_p11_front *front)
 {
     if (front->init_rv != CKR_OK)
@@ -127,7 +122,7 @@ static kfe_error judge(kfe_p11_session *session, const kfe_p11_front *front)
     if (front->rv == CKR_OK)
         return kfe_fail(KFE_E_PROVIDER, "libp11 does not take the RSA key as an EVP_PKEY");
     if (kfe_p11_bad_data(session, front->rv))
-        return refused();
+        return kfe_p11_kek_refused();
     return kfe_p11_session_fail(session, front->rv, "C_Decrypt with CKM_RSA_X_509");
 }
 
@@ -139,7 +134,7 @@ static kfe_error unpad(const uint8_t *block, size_t len, uint8_t secret[32])
     if (got == 32)
         memcpy(secret, text, 32);
     kfe_wipe(text, sizeof(text));
-    return got == 32 ? KFE_OK : refused();
+    return got == 32 ? KFE_OK : kfe_p11_kek_refused();
 }
 
 kfe_error kfe_p11_rsa_evp_open(kfe_p11_session *session, CK_OBJECT_HANDLE key,

@@ -28,6 +28,22 @@ CK_RV kfe_p11_session_probe(const kfe_p11_session *session)
     return (token.flags & CKF_LOGIN_REQUIRED) && !user ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
 }
 
+/* A vendor's code, or one that no table has, may mean anything, too. */
+static bool tells_nothing(CK_RV rv)
+{
+    kfe_p11_cure cure = kfe_p11_ckr_cure(rv);
+    return cure == KFE_P11_AMBIGUOUS ||
+           (cure == KFE_P11_NO_CURE && kfe_p11_ckr_error(rv) == KFE_E_PROVIDER);
+}
+
+bool kfe_p11_bad_data(kfe_p11_session *session, CK_RV rv)
+{
+    if (rv == CKR_SIGNATURE_INVALID || kfe_p11_ckr_error(rv) == KFE_E_AUTH)
+        return true;
+    session->doubt = tells_nothing(rv) && kfe_p11_session_probe(session) == CKR_OK;
+    return session->doubt;
+}
+
 kfe_error kfe_p11_session_verify(kfe_p11_session *session)
 {
     CK_RV rv = kfe_p11_session_probe(session);

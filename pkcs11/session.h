@@ -34,6 +34,10 @@ kfe_error kfe_p11_session_fail(kfe_p11_session *session, CK_RV rv, const char *c
  * login a search finds nothing and reports no error, so "not found" is only believed after this. */
 CK_RV kfe_p11_session_probe(const kfe_p11_session *session);
 
+/* True for a code of an opening call that tells of its data: by itself, or as a token that answers
+ * does not say more; session->doubt becomes true for the latter, which asks for a second try. */
+bool kfe_p11_bad_data(kfe_p11_session *session, CK_RV rv);
+
 /* KFE_OK when "not found" is to be believed, else the error to give instead. */
 kfe_error kfe_p11_session_verify(kfe_p11_session *session);
 

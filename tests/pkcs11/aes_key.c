@@ -34,10 +34,8 @@ void aes_import(const char *label, uint32_t version, size_t len, unsigned usages
                         {CKA_ID, id, 4 + strlen(label)},
                         {CKA_VALUE, (void *)(uintptr_t)aes_master, len}};
     raw_token raw;
-    CK_OBJECT_HANDLE made;
     raw_open(&raw);
-    assert_int_equal(raw.calls->C_CreateObject(raw.session, a, sizeof(a) / sizeof(a[0]), &made),
-                     CKR_OK);
+    raw_create(&raw, a, sizeof(a) / sizeof(a[0]));
     raw_close(&raw);
 }
 

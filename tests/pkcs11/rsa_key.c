@@ -86,10 +86,8 @@ EVP_PKEY *rsa_import(const rsa_spec *spec)
     uint8_t room[N_NUMBERS][NUMBER_MAX];
     numbers(key, room, a + N_OTHERS);
     raw_token raw;
-    CK_OBJECT_HANDLE made;
     raw_open(&raw);
-    assert_int_equal(raw.calls->C_CreateObject(raw.session, a, sizeof(a) / sizeof(a[0]), &made),
-                     CKR_OK);
+    raw_create(&raw, a, sizeof(a) / sizeof(a[0]));
     raw_close(&raw);
     return key;
 }

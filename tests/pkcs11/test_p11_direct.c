@@ -212,7 +212,6 @@ static void test_session_copy(void **state)
 /* Sessions come and go, by a worker and by the control thread; the copy stays for all others. */
 static void test_copy_outlives_sessions(void **state)
 {
-    test_token_needs(TOKEN_FINDS_SESSION_KEYS);
     static const size_t len = 64;
     scene s = scene_new(state, 32);
     assert_int_equal(s.key->ops->iv_size(s.key, &s.iv_size), KFE_OK);
@@ -233,7 +232,6 @@ static void test_copy_outlives_sessions(void **state)
 /* What is lost again and again may still be there: the token must not fill up with copies. */
 static void test_few_copies(void **state)
 {
-    test_token_needs(TOKEN_FINDS_SESSION_KEYS);
     static const size_t len = 64;
     scene s = scene_new(state, 32);
     assert_int_equal(s.key->ops->iv_size(s.key, &s.iv_size), KFE_OK);

@@ -265,7 +265,7 @@ static void unwrap_short_key(const char *label, CK_ULONG *told)
     aes_import("kek", 1, 32, AES_KEY_WRAP);
     raw_open(&raw);
     assert_int_equal(raw_count(&raw, CKO_SECRET_KEY, "kek", &kek), 1);
-    assert_int_equal(raw.calls->C_CreateObject(raw.session, loose, 5, &key), CKR_OK);
+    key = raw_create(&raw, loose, sizeof(loose) / sizeof(loose[0]));
     assert_int_equal(raw.calls->C_WrapKey(raw.session, &by, kek, key, wrapped, &len), CKR_OK);
     assert_int_equal(raw.calls->C_UnwrapKey(raw.session, &by, kek, wrapped, len, strict, 10, &made),
                      CKR_OK);

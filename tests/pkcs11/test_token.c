@@ -104,6 +104,13 @@ raw_key raw_key_good(const char *label, uint32_t version, const uint8_t value[32
                      32,    CK_TRUE, CK_TRUE, CK_FALSE,           CK_TRUE};
 }
 
+CK_OBJECT_HANDLE raw_create(const raw_token *raw, CK_ATTRIBUTE *a, CK_ULONG n)
+{
+    CK_OBJECT_HANDLE made;
+    assert_int_equal(raw->calls->C_CreateObject(raw->session, a, n, &made), CKR_OK);
+    return made;
+}
+
 CK_OBJECT_HANDLE raw_import(const raw_token *raw, const raw_key *key)
 {
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
@@ -122,10 +129,7 @@ CK_OBJECT_HANDLE raw_import(const raw_token *raw, const raw_key *key)
                         {CKA_LABEL, (void *)(uintptr_t)k.label, strlen(k.label)},
                         {CKA_ID, id, k.id_len},
                         {CKA_VALUE, (void *)(uintptr_t)k.value, k.len}};
-    CK_OBJECT_HANDLE made;
-    assert_int_equal(raw->calls->C_CreateObject(raw->session, a, sizeof(a) / sizeof(a[0]), &made),
-                     CKR_OK);
-    return made;
+    return raw_create(raw, a, sizeof(a) / sizeof(a[0]));
 }
 
 void raw_mark(const raw_token *raw, const char *label, const char *text)
@@ -139,9 +143,7 @@ void raw_mark(const raw_token *raw, const char *label, const char *text)
                         {CKA_APPLICATION, application, sizeof(application) - 1},
                         {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)},
                         {CKA_VALUE, (void *)(uintptr_t)text, strlen(text)}};
-    CK_OBJECT_HANDLE made;
-    assert_int_equal(raw->calls->C_CreateObject(raw->session, a, sizeof(a) / sizeof(a[0]), &made),
-                     CKR_OK);
+    raw_create(raw, a, sizeof(a) / sizeof(a[0]));
 }
 
 unsigned raw_count(const raw_token *raw, CK_OBJECT_CLASS class, const char *label,
@@ -189,26 +191,6 @@ static bool keeps_twins(const raw_token *raw)
     return n == 2;
 }
 
-static bool finds_session_keys(const raw_token *raw)
-{
-    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-    CK_KEY_TYPE type = CKK_AES;
-    CK_BBOOL no = CK_FALSE;
-    CK_BYTE value[32] = {0};
-    CK_OBJECT_HANDLE made, found;
-    CK_ULONG n = 0;
-    CK_ATTRIBUTE a[] = {{CKA_CLASS, &class, sizeof(class)},
-                        {CKA_TOKEN, &no, sizeof(no)},
-                        {CKA_KEY_TYPE, &type, sizeof(type)},
-                        {CKA_VALUE, value, sizeof(value)}};
-    assert_int_equal(raw->calls->C_CreateObject(raw->session, a, 4, &made), CKR_OK);
-    assert_int_equal(raw->calls->C_FindObjectsInit(raw->session, a, 2), CKR_OK);
-    assert_int_equal(raw->calls->C_FindObjects(raw->session, &found, 1, &n), CKR_OK);
-    assert_int_equal(raw->calls->C_FindObjectsFinal(raw->session), CKR_OK);
-    assert_int_equal(raw->calls->C_DestroyObject(raw->session, made), CKR_OK);
-    return n == 1;
-}
-
 static bool has_serial(const raw_token *raw)
 {
     CK_TOKEN_INFO info;
@@ -223,7 +205,6 @@ void test_token_needs(test_token_ability what)
 {
     static const char *const names[] = {"keeps data objects",
                                         "keeps two keys of one label and id",
-                                        "finds keys of sessions",
                                         "has a serial number of its own",
                                         "is made for each test",
                                         "can have another beside it",
@@ -237,9 +218,6 @@ void test_token_needs(test_token_ability what)
         break;
     case TOKEN_KEEPS_TWINS:
         can = keeps_twins(&raw);
-        break;
-    case TOKEN_FINDS_SESSION_KEYS:
-        can = finds_session_keys(&raw);
         break;
     case TOKEN_HAS_SERIAL:
         can = has_serial(&raw);

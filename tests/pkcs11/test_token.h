@@ -37,9 +37,8 @@ int test_token_setup_reset_on_fork(void **state);
 int test_token_teardown(void **state);
 
 typedef enum {
-    TOKEN_KEEPS_DATA,         /* CKO_DATA, as token objects */
-    TOKEN_KEEPS_TWINS,        /* two secret keys with one label and id */
-    TOKEN_FINDS_SESSION_KEYS, /* by CKA_TOKEN, also another session's */
+    TOKEN_KEEPS_DATA,  /* CKO_DATA, as token objects */
+    TOKEN_KEEPS_TWINS, /* two secret keys with one label and id */
     TOKEN_HAS_SERIAL,
     TOKEN_IS_FRESH,    /* made for this test: whatever is done to it harms nobody */
     TOKEN_HAS_ROOM,    /* test_token_add() */
@@ -88,6 +87,8 @@ typedef struct {
     CK_BBOOL private, sensitive, extractable, sign;
 } raw_key;
 
+/* An object with these attributes. */
+CK_OBJECT_HANDLE raw_create(const raw_token *raw, CK_ATTRIBUTE *a, CK_ULONG n);
 /* A key as it should be: its first 32 bytes are `value`. */
 raw_key raw_key_good(const char *label, uint32_t version, const uint8_t value[32]);
 CK_OBJECT_HANDLE raw_import(const raw_token *raw, const raw_key *key);

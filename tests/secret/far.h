@@ -26,8 +26,8 @@ extern hunt_secret *far_secrets[FAR_SECRETS];
 extern uint8_t *far_safe; /* a page, locked and so on: where the test itself holds a secret */
 extern uint8_t *far_told; /* a page that children write to: no secret */
 
-/* Once, before all else: the other process is a child of this one. */
-void far_begin(void);
+/* cmocka's set-up of a group, before all else: the other process is a child of this one. */
+int far_begin(void **state);
 
 /* In a child: a fact, or the test fails. */
 void far_require(bool fact);

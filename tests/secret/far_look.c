@@ -15,7 +15,7 @@ static hunt_find finds[HUNT_FINDS_MAX];
 static char said[1 << 16];
 static size_t said_len;
 
-void far_begin(void)
+int far_begin(void **state)
 {
     static const char *const names[FAR_SECRETS] = {"PIN",
                                                    "wrong PIN",
@@ -28,6 +28,7 @@ void far_begin(void)
                                                    "derived key",
                                                    "data key",
                                                    "moved key"};
+    (void)state;
     far_token_start();
     for (int s = 0; s < FAR_SECRETS; s++)
         far_secrets[s] = hunt_new(names[s]);
@@ -38,6 +39,7 @@ void far_begin(void)
     assert_int_equal(mlock(far_safe, ROOM), 0);
     assert_int_equal(madvise(far_safe, ROOM, MADV_DONTDUMP), 0);
     assert_int_equal(madvise(far_safe, ROOM, MADV_WIPEONFORK), 0);
+    return 0;
 }
 
 /* ---- Looking ----------------------------------------------------------------------------------

@@ -396,13 +396,6 @@ static void looking_at_keys(void **state)
     far_nothing_was_said();
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    far_begin();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,5 +411,5 @@ int main(void)
         cmocka_unit_test(exporting),
         cmocka_unit_test(looking_at_keys),
     };
-    return cmocka_run_group_tests(tests, set_up, NULL);
+    return cmocka_run_group_tests(tests, far_begin, NULL);
 }

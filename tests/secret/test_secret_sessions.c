@@ -262,13 +262,6 @@ static void what_the_tool_prints(void **state)
     far_nothing_was_said();
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    far_begin();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,5 +270,5 @@ int main(void)
         cmocka_unit_test(wrapped_by_rfc3394),
         cmocka_unit_test(what_the_tool_prints),
     };
-    return cmocka_run_group_tests(tests, set_up, NULL);
+    return cmocka_run_group_tests(tests, far_begin, NULL);
 }

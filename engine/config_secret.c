@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <kfe/secret.h>
+
 #include "engine/config_entry.h"
 
-enum { FILE_MAX = 4096 }; /* bytes of a secret's file, its line end included */
+enum { FILE_MAX = KFE_SECRET_MAX }; /* bytes of a secret's file, its line end included */
 
 /* A secret on its way to the caller; `option` is for messages. */
 struct secret {
@@ -63,13 +65,15 @@ static kfe_error check_file(const struct secret *secret, const char *path, int f
     return KFE_OK;
 }
 
-/* Fills `buffer` as far as the file goes. */
+/* Fills `buffer` as far as the file goes, and sees its end. */
 static kfe_error read_all(const struct secret *secret, const char *path, int file,
-                          uint8_t buffer[FILE_MAX + 1], size_t *len)
+                          uint8_t buffer[FILE_MAX], size_t *len)
 {
+    uint8_t more;
     *len = 0;
-    while (*len <= FILE_MAX) {
-        ssize_t n = read(file, buffer + *len, FILE_MAX + 1 - *len);
+    for (;;) {
+        const bool full = *len == FILE_MAX;
+        ssize_t n = full ? read(file, &more, 1) : read(file, buffer + *len, FILE_MAX - *len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -77,9 +81,11 @@ static kfe_error read_all(const struct secret *secret, const char *path, int fil
                             strerror(errno));
         if (n == 0)
             return KFE_OK;
+        if (full)
+            return kfe_fail(KFE_E_CONFIG, "%s: %s is longer than %d bytes", secret->option, path,
+                            FILE_MAX);
         *len += (size_t)n;
     }
-    return kfe_fail(KFE_E_CONFIG, "%s: %s is longer than %d bytes", secret->option, path, FILE_MAX);
 }
 
 static size_t without_line_end(const uint8_t *text, size_t len)
@@ -93,15 +99,17 @@ static size_t without_line_end(const uint8_t *text, size_t len)
 
 static kfe_error from_open_file(struct secret *secret, const char *path, int file)
 {
-    uint8_t buffer[FILE_MAX + 1];
     size_t len;
     kfe_error err = check_file(secret, path, file);
     if (err)
         return err;
+    uint8_t *buffer = kfe_secret_alloc(FILE_MAX);
+    if (buffer == NULL)
+        return KFE_E_MEMORY;
     err = read_all(secret, path, file, buffer, &len);
     if (!err)
         err = take(secret, buffer, without_line_end(buffer, len));
-    kfe_wipe(buffer, sizeof(buffer));
+    kfe_secret_free(buffer);
     return err;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <kfe/secret.h>
+
 #include "engine/wire.h"
 
 kfe_error kfe_provider_fault(kfe_error err)
@@ -54,10 +56,12 @@ kfe_error kfe_derive_data(kfe_key *key, const kfe_derive_context *context, uint8
 
 kfe_error kfe_derive_commitment(kfe_key *key, const kfe_derive_context *context, uint8_t out[16])
 {
-    uint8_t block[32] = {0};
+    uint8_t *block = kfe_secret_alloc(32);
+    if (block == NULL)
+        return KFE_E_MEMORY;
     kfe_error err = derive(key, "kfe1 commitment", 256, context, block);
     memcpy(out, block, 16); /* zero after a failure */
-    kfe_wipe(block, sizeof(block));
+    kfe_secret_free(block);
     return err;
 }
 

@@ -2,9 +2,9 @@
 #ifndef KFE_ENGINE_SECRET_H
 #define KFE_ENGINE_SECRET_H
 
-/* Memory for secrets: locked (mlock), left out of core dumps (MADV_DONTDUMP), zero in every
- * forked child, also after a raw clone (MADV_WIPEONFORK), with a guard page at each end of
- * every slab. One arena per process.
+/* Memory for secrets, and what goes with it. Behind <kfe/secret.h> is one arena per process: locked
+ * (mlock), left out of core dumps (MADV_DONTDUMP), zero in every forked child (MADV_WIPEONFORK),
+ * with a guard page at each end of every slab.
  *
  * All of the arena's own state lives in a wipe-on-fork page too: a child starts with an empty,
  * unlocked arena, whatever its parent's other threads were doing. A block that a parent
@@ -15,13 +15,7 @@
 #include <stdint.h>
 
 #include <kfe/config.h>
-
-enum { KFE_SECRET_MAX = 4096 }; /* bytes of one block */
-
-/* A zeroed block, aligned to 64 bytes. NULL when no more memory can be had or locked: then
- * kfe_error_detail() names RLIMIT_MEMLOCK, and the caller returns KFE_E_MEMORY. Thread-safe. */
-void *kfe_secret_alloc(size_t len);
-void kfe_secret_free(void *block); /* wipes; NULL is fine */
+#include <kfe/secret.h>
 
 /* Text with keys in it, of any size: pages of its own, left out of core dumps and wiped in a child,
  * locked where the limit allows. Not aligned to more than 16 bytes. NULL: KFE_E_MEMORY. */

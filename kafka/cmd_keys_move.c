@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <kfe/secret.h>
+
 enum { KEY_LEN = 32, WRAPPED_LEN = 40, FILE_MAX = 2 * WRAPPED_LEN + 2 };
 
 typedef struct {
@@ -52,14 +54,16 @@ static kfe_error import_plain(kfe_key_provider *provider, const char *name, cons
     if (!KFE_HAS(provider->ops, import))
         return kfe_fail(KFE_E_ARGUMENT, "KeyProvider %s takes no keys from outside",
                         provider->ops->name);
-    uint8_t bytes[KEY_LEN + 1];
+    uint8_t *bytes = kfe_secret_alloc(KEY_LEN + 1);
     size_t len;
-    kfe_error err = read_file(path, bytes, sizeof(bytes), &len);
+    if (bytes == NULL)
+        return KFE_E_MEMORY;
+    kfe_error err = read_file(path, bytes, KEY_LEN + 1, &len);
     if (!err && len != KEY_LEN)
         err = kfe_fail(KFE_E_ARGUMENT, "%.150s holds not exactly %d bytes", path, KEY_LEN);
     if (!err)
         err = provider->ops->import(provider, name, bytes, version);
-    explicit_bzero(bytes, sizeof(bytes));
+    kfe_secret_free(bytes);
     if (!err)
         kfe_cmd_say("WARNING: this key was outside of the KeyProvider, in clear. Whoever had the "
                     "file, or a backup of it, can open what the key seals. Destroy the file");

@@ -84,7 +84,6 @@ static void token_free(kfe_p11_token *token)
 {
     kfe_p11_uri_wipe(&token->uri);
     free(token->init_args);
-    kfe_wipe(token->pin, sizeof(token->pin));
     pthread_cond_destroy(&token->work);
     pthread_cond_destroy(&token->control);
     pthread_cond_destroy(&token->changed);

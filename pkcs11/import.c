@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <kfe/secret.h>
+
 #include "pkcs11/catalog.h"
 #include "pkcs11/find.h"
 #include "pkcs11/id.h"
@@ -12,7 +14,7 @@
 
 enum { WRAPPED_LEN = 40 };
 
-/* Flat, as another thread works on a copy of it. */
+/* In memory for secrets. A task's argument is a pointer to it, and owns it. */
 struct job {
     char name[KFE_NAME_MAX + 1], kek[KFE_NAME_MAX + 1];
     uint32_t version; /* import: written */
@@ -20,12 +22,20 @@ struct job {
     uint8_t wrapped[WRAPPED_LEN];
 };
 
-static struct job job_for(const char *name, const char *kek)
+static kfe_error job_new(struct job **out, const char *name, const char *kek)
 {
-    struct job job = {.version = 0};
-    snprintf(job.name, sizeof(job.name), "%s", name);
-    snprintf(job.kek, sizeof(job.kek), "%s", kek);
-    return job;
+    struct job *job = kfe_secret_alloc(sizeof(*job));
+    if (!job)
+        return KFE_E_MEMORY;
+    snprintf(job->name, sizeof(job->name), "%s", name);
+    snprintf(job->kek, sizeof(job->kek), "%s", kek);
+    *out = job;
+    return KFE_OK;
+}
+
+static void drop(void *arg)
+{
+    kfe_secret_free(*(struct job **)arg);
 }
 
 /* ---- The key that wraps --------------------------------------------------------------------- */
@@ -127,7 +137,7 @@ static kfe_error verify(kfe_p11_session *session, const struct job *job, CK_OBJE
 
 static kfe_error import_work(kfe_p11_session *session, void *arg)
 {
-    struct job *job = arg;
+    struct job *job = *(struct job **)arg;
     struct template t;
     CK_OBJECT_HANDLE made;
     kfe_error err = next_version(session, job);
@@ -145,7 +155,7 @@ static kfe_error import_work(kfe_p11_session *session, void *arg)
 
 static kfe_error import_wrapped_work(kfe_p11_session *session, void *arg)
 {
-    struct job *job = arg;
+    struct job *job = *(struct job **)arg;
     CK_OBJECT_HANDLE kek = CK_INVALID_HANDLE, made;
     kfe_error err = find_kek(session, job->kek, CKA_UNWRAP, &kek);
     if (!err)
@@ -172,36 +182,42 @@ static kfe_error import_wrapped_work(kfe_p11_session *session, void *arg)
 }
 
 /* A task outlives its caller when the token hangs. */
-static const kfe_p11_task import_task = {import_work, sizeof(struct job), NULL, KFE_P11_GENERATE};
-static const kfe_p11_task unwrap_task = {import_wrapped_work, sizeof(struct job), NULL,
+static const kfe_p11_task import_task = {import_work, sizeof(struct job *), drop, KFE_P11_GENERATE};
+static const kfe_p11_task unwrap_task = {import_wrapped_work, sizeof(struct job *), drop,
                                          KFE_P11_GENERATE};
 
 static kfe_error run_import(kfe_p11_token *token, const kfe_p11_task *task, struct job *job,
                             uint32_t *version)
 {
-    kfe_error err = kfe_p11_token_write(token, task, job);
+    kfe_error err = kfe_p11_token_write(token, task, &job);
     if (!err)
         *version = job->version;
-    kfe_wipe(job, sizeof(*job));
+    drop(&job);
     return err;
 }
 
 kfe_error kfe_p11_import(kfe_p11_token *token, const char *name, const uint8_t key[32],
                          uint32_t *version)
 {
-    struct job job = job_for(name, "");
-    memcpy(job.key, key, sizeof(job.key));
-    return run_import(token, &import_task, &job, version);
+    struct job *job;
+    kfe_error err = job_new(&job, name, "");
+    if (err)
+        return err;
+    memcpy(job->key, key, sizeof(job->key));
+    return run_import(token, &import_task, job, version);
 }
 
 kfe_error kfe_p11_import_wrapped(kfe_p11_token *token, const char *name, const char *kek,
                                  kfe_bytes wrapped, uint32_t *version)
 {
-    struct job job = job_for(name, kek);
-    if (wrapped.len != sizeof(job.wrapped))
+    struct job *job;
+    if (wrapped.len != WRAPPED_LEN)
         return kfe_fail(KFE_E_ARGUMENT, "a wrapped key has %d bytes", WRAPPED_LEN);
-    memcpy(job.wrapped, wrapped.data, wrapped.len);
-    return run_import(token, &unwrap_task, &job, version);
+    kfe_error err = job_new(&job, name, kek);
+    if (err)
+        return err;
+    memcpy(job->wrapped, wrapped.data, wrapped.len);
+    return run_import(token, &unwrap_task, job, version);
 }
 
 /* ---- Export -----------------------------------------------------------------------------------
@@ -228,7 +244,7 @@ static kfe_error find_key(kfe_p11_session *session, const struct job *job, CK_OB
 
 static kfe_error export_work(kfe_p11_session *session, void *arg)
 {
-    struct job *job = arg;
+    struct job *job = *(struct job **)arg;
     CK_OBJECT_HANDLE key = CK_INVALID_HANDLE, kek = CK_INVALID_HANDLE;
     kfe_error err = find_key(session, job, &key);
     CK_BBOOL extractable = CK_FALSE;
@@ -260,15 +276,19 @@ static kfe_error export_work(kfe_p11_session *session, void *arg)
 kfe_error kfe_p11_export_wrapped(kfe_p11_token *token, const kfe_key_ref *ref, const char *kek,
                                  uint8_t *out, size_t *len)
 {
-    static const kfe_p11_task task = {export_work, sizeof(struct job), NULL, KFE_P11_WRAP};
-    struct job job = job_for(ref->name, kek);
-    job.version = ref->version;
-    if (*len < sizeof(job.wrapped))
+    static const kfe_p11_task task = {export_work, sizeof(struct job *), drop, KFE_P11_WRAP};
+    struct job *job;
+    if (*len < WRAPPED_LEN)
         return kfe_fail(KFE_E_SPACE, "a wrapped key has %d bytes", WRAPPED_LEN);
-    kfe_error err = kfe_p11_token_find(token, &task, &job);
+    kfe_error err = job_new(&job, ref->name, kek);
     if (err)
         return err;
-    memcpy(out, job.wrapped, sizeof(job.wrapped));
-    *len = sizeof(job.wrapped);
-    return KFE_OK;
+    job->version = ref->version;
+    err = kfe_p11_token_find(token, &task, &job);
+    if (!err) {
+        memcpy(out, job->wrapped, WRAPPED_LEN);
+        *len = WRAPPED_LEN;
+    }
+    drop(&job);
+    return err;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include <kfe/config.h>
+#include <kfe/secret.h>
 
 #include "pkcs11/find.h"
 #include "pkcs11/gcm.h"
@@ -25,7 +26,9 @@ kfe_error kfe_p11_kek_wrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, k
                                const uint8_t secret[KFE_P11_SECRET_LEN],
                                uint8_t out[KFE_KEY_WRAPPED_MAX], size_t *len)
 {
-    uint8_t work[ROOM];
+    uint8_t *work = kfe_secret_alloc(ROOM);
+    if (!work)
+        return KFE_E_MEMORY;
     kfe_p11_message m = {.aad = aad.data,
                          .aad_size = aad.len,
                          .in = secret,
@@ -33,7 +36,7 @@ kfe_error kfe_p11_kek_wrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, k
                          .out = out + 1 + IV_LEN,
                          .work = work};
     kfe_error err = kfe_p11_gcm_seal(session, kek, &m);
-    kfe_wipe(work, sizeof(work));
+    kfe_secret_free(work);
     if (err)
         return err;
     if (m.iv_size != IV_LEN)
@@ -51,7 +54,9 @@ kfe_error kfe_p11_kek_wrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, k
 static kfe_error unwrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_bytes aad,
                             const uint8_t *at, uint8_t secret[KFE_P11_SECRET_LEN])
 {
-    uint8_t work[ROOM];
+    uint8_t *work = kfe_secret_alloc(ROOM);
+    if (!work)
+        return KFE_E_MEMORY;
     kfe_p11_message m = {.aad = aad.data,
                          .aad_size = aad.len,
                          .in = at + IV_LEN,
@@ -62,7 +67,7 @@ static kfe_error unwrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_
     memcpy(m.iv, at, IV_LEN);
     memcpy(m.tag, at + IV_LEN + KFE_P11_SECRET_LEN, KFE_P11_TAG_LEN);
     kfe_error err = kfe_p11_gcm_open(session, kek, &m);
-    kfe_wipe(work, sizeof(work));
+    kfe_secret_free(work);
     return !err && m.forged ? kfe_p11_kek_refused() : err;
 }
 
@@ -108,8 +113,11 @@ kfe_error kfe_p11_kek_wrap_rfc3394(kfe_p11_session *session, CK_OBJECT_HANDLE ke
 static kfe_error read_secret(kfe_p11_session *session, CK_OBJECT_HANDLE object,
                              uint8_t secret[KFE_P11_SECRET_LEN])
 {
-    uint8_t value[KFE_P11_SECRET_LEN + 16];
-    CK_ATTRIBUTE a[] = {{CKA_VALUE, value, sizeof(value)}};
+    const size_t room = KFE_P11_SECRET_LEN + 16;
+    uint8_t *value = kfe_secret_alloc(room);
+    if (!value)
+        return KFE_E_MEMORY;
+    CK_ATTRIBUTE a[] = {{CKA_VALUE, value, room}};
     kfe_error err = kfe_p11_read(session, object, a, 1);
     if (!err && a[0].ulValueLen == CK_UNAVAILABLE_INFORMATION)
         err = kfe_fail(KFE_E_KEY_DENIED, "the token does not give out what it unwrapped: use a key "
@@ -118,7 +126,7 @@ static kfe_error read_secret(kfe_p11_session *session, CK_OBJECT_HANDLE object,
         err = kfe_fail(KFE_E_AUTH, "the session secret has %lu bytes", a[0].ulValueLen);
     if (!err)
         memcpy(secret, value, KFE_P11_SECRET_LEN);
-    kfe_wipe(value, sizeof(value));
+    kfe_secret_free(value);
     return err;
 }
 

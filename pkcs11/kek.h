@@ -12,7 +12,8 @@
 
 enum { KFE_P11_SECRET_LEN = 32, KFE_P11_RFC3394_LEN = 40 };
 
-/* Both write or read the whole wrapped secret, its first byte included. */
+/* Both write or read the whole wrapped secret, its first byte included. Secrets come and go in
+ * memory for secrets (<kfe/secret.h>). */
 kfe_error kfe_p11_kek_wrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_bytes aad,
                                const uint8_t secret[KFE_P11_SECRET_LEN],
                                uint8_t out[KFE_KEY_WRAPPED_MAX], size_t *len);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <kfe/secret.h>
+
 #include "pkcs11/ckr.h"
 #include "pkcs11/direct.h"
 #include "pkcs11/key.h"
@@ -24,11 +26,13 @@ static const struct key *key_of(const kfe_key *self)
 
 /* ---- Derived ------------------------------------------------------------------------------ */
 
+enum { MAC_LEN = 32 };
+
 struct mac {
-    kfe_p11_object *object; /* owned, as `in` */
+    kfe_p11_object *object; /* owned, as what follows */
     uint8_t *in;
     size_t len;
-    uint8_t out[32];
+    uint8_t *out; /* 32 bytes of memory for secrets */
 };
 
 static kfe_error mac_work(kfe_p11_session *session, void *arg)
@@ -45,6 +49,7 @@ static void mac_drop(void *arg)
 {
     struct mac *job = arg;
     free(job->in);
+    kfe_secret_free(job->out);
     kfe_p11_object_put(job->object);
 }
 
@@ -57,16 +62,19 @@ static kfe_error derive(kfe_key *self, const uint8_t *context, size_t len, uint8
         return kfe_fail(KFE_E_KEY_DENIED, "key %.80s@%lu is an %s key: it does not derive",
                         key->object->name, (unsigned long)self->version,
                         key->use.type == CKK_RSA ? "RSA" : "AES");
-    struct mac job = {.in = malloc(len + 1), .len = len};
-    if (!job.in)
-        return kfe_fail(KFE_E_MEMORY, "no memory for a derivation");
-    if (len > 0)
+    struct mac job = {.in = malloc(len + 1), .len = len, .out = kfe_secret_alloc(MAC_LEN)};
+    kfe_error err = job.in ? KFE_OK : kfe_fail(KFE_E_MEMORY, "no memory for a derivation");
+    if (!err && !job.out)
+        err = KFE_E_MEMORY; /* the detail tells already */
+    if (!err && len > 0)
         memcpy(job.in, context, len);
     job.object = kfe_p11_object_ref(key->object);
-    kfe_error err = kfe_p11_token_read(key->keys->token, &mac_task, &job);
-    memcpy(out, job.out, sizeof(job.out)); /* zero after a failure */
+    if (!err)
+        err = kfe_p11_token_read(key->keys->token, &mac_task, &job);
+    memset(out, 0, MAC_LEN);
+    if (!err)
+        memcpy(out, job.out, MAC_LEN);
     mac_drop(&job);
-    kfe_wipe(&job, sizeof(job));
     return err;
 }
 

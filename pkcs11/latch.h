@@ -18,7 +18,8 @@
  */
 kfe_error kfe_p11_latch_word(const char *module, const CK_TOKEN_INFO *token, const uint8_t *pin,
                              size_t len, uint64_t *word);
-/* True when that PIN was refused, or so many were that no more can be remembered. */
+/* Of a word that kfe_p11_latch_word() gave. True when that PIN was refused, or so many were that no
+ * more can be remembered. */
 bool kfe_p11_latch_is_set(uint64_t word);
 void kfe_p11_latch_set(uint64_t word);
 

@@ -13,23 +13,22 @@ enum { ASK_AGAIN_MS = 60000 };
 
 /* While a thread waits in open it is the one to ask: a callback may want to talk to a terminal from
  * there. With the lock held. */
-static kfe_error pin_from_opener(kfe_p11_token *token, uint8_t *pin, size_t cap, size_t *len)
+static kfe_error pin_from_opener(kfe_p11_token *token, uint8_t pin[KFE_P11_PIN_MAX], size_t *len)
 {
-    token->pin_wanted = true;
+    token->pin = pin;
     pthread_cond_broadcast(&token->changed);
-    while (token->pin_wanted && token->opening)
+    while (token->pin && token->opening)
         pthread_cond_wait(&token->changed, &token->lock);
-    if (token->pin_wanted || token->pin_len > cap)
+    if (token->pin) {
+        token->pin = NULL;
         return kfe_fail(KFE_E_PROVIDER, "nobody waits for the token any more");
-    for (size_t i = 0; i < token->pin_len; i++)
-        pin[i] = token->pin[i];
+    }
     *len = token->pin_len;
-    kfe_wipe(token->pin, sizeof(token->pin));
     return token->pin_err ? kfe_fail(token->pin_err, "%s", token->why) : KFE_OK;
 }
 
 /* Somebody at a terminal is not to be asked at each try to get the token back. */
-static kfe_error ask(kfe_p11_token *token, uint8_t *pin, size_t cap, size_t *len)
+static kfe_error ask(kfe_p11_token *token, uint8_t pin[KFE_P11_PIN_MAX], size_t *len)
 {
     uint64_t now = kfe_p11_milliseconds();
     token->pin_asked = kfe_config_get(token->config, KFE_P11_PIN_OPTION) == NULL;
@@ -39,20 +38,20 @@ static kfe_error ask(kfe_p11_token *token, uint8_t *pin, size_t cap, size_t *len
                         "the PIN that was given was refused, another is asked for in %llu s",
                         (unsigned long long)(token->ask_again - now) / 1000 + 1);
     }
-    return kfe_config_secret(token->config, KFE_P11_PIN_OPTION, pin, cap, len);
+    return kfe_config_secret(token->config, KFE_P11_PIN_OPTION, pin, KFE_P11_PIN_MAX, len);
 }
 
-static kfe_error pin_get(void *arg, uint8_t *pin, size_t cap, size_t *len)
+static kfe_error pin_get(void *arg, uint8_t pin[KFE_P11_PIN_MAX], size_t *len)
 {
     kfe_p11_token *token = arg;
     pthread_mutex_lock(&token->lock);
     bool opening = token->opening;
-    kfe_error err = opening ? pin_from_opener(token, pin, cap, len) : KFE_OK;
+    kfe_error err = opening ? pin_from_opener(token, pin, len) : KFE_OK;
     pthread_mutex_unlock(&token->lock);
     if (opening)
         return err;
     pthread_mutex_lock(&token->config_lock);
-    err = token->config ? ask(token, pin, cap, len)
+    err = token->config ? ask(token, pin, len)
                         : kfe_fail(KFE_E_PROVIDER, "the KeyProvider was closed");
     pthread_mutex_unlock(&token->config_lock);
     return err;

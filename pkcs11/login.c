@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <kfe/config.h>
+#include <kfe/secret.h>
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/latch.h"
 #include "pkcs11/login.h"
 #include "pkcs11/session.h"
-
-enum { PIN_MAX = 256 };
 
 static kfe_error check_flags(const CK_TOKEN_INFO *token)
 {
@@ -40,6 +38,27 @@ static kfe_error try_pin(kfe_p11_module *module, CK_SESSION_HANDLE session, uint
     return err;
 }
 
+/* The PIN is in memory for secrets as long as it is here: a core file that is written while the
+ * token hangs has it no more than one that is written later. */
+static kfe_error log_in(kfe_p11_module *module, const CK_TOKEN_INFO *token,
+                        CK_SESSION_HANDLE session, const kfe_p11_pin_source *source)
+{
+    uint8_t *pin = kfe_secret_alloc(KFE_P11_PIN_MAX);
+    size_t len = 0;
+    uint64_t word = 0;
+    if (!pin)
+        return KFE_E_MEMORY;
+    kfe_error err = source->get(source->arg, pin, &len);
+    if (!err && len == 0)
+        err = kfe_fail(KFE_E_CONFIG, "what " KFE_P11_PIN_OPTION " points to is empty");
+    if (!err)
+        err = kfe_p11_latch_word(kfe_p11_module_path(module), token, pin, len, &word);
+    if (!err)
+        err = try_pin(module, session, word, pin, len);
+    kfe_secret_free(pin);
+    return err;
+}
+
 kfe_error kfe_p11_login(kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSION_HANDLE session,
                         const kfe_p11_pin_source *source)
 {
@@ -51,18 +70,5 @@ kfe_error kfe_p11_login(kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSION_HAND
     if (!(token.flags & CKF_LOGIN_REQUIRED) || kfe_p11_session_has_login(calls, session))
         return KFE_OK;
     kfe_error err = check_flags(&token);
-    if (err)
-        return err;
-    uint8_t pin[PIN_MAX];
-    size_t len = 0;
-    uint64_t word = 0;
-    err = source->get(source->arg, pin, sizeof(pin), &len);
-    if (!err && len == 0)
-        err = kfe_fail(KFE_E_CONFIG, "what " KFE_P11_PIN_OPTION " points to is empty");
-    if (!err)
-        err = kfe_p11_latch_word(kfe_p11_module_path(module), &token, pin, len, &word);
-    if (!err)
-        err = try_pin(module, session, word, pin, len);
-    kfe_wipe(pin, sizeof(pin));
-    return err;
+    return err ? err : log_in(module, &token, session, source);
 }

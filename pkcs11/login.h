@@ -10,9 +10,11 @@
 
 #define KFE_P11_PIN_OPTION "encryption.keyprovider.pkcs11.pin"
 
-/* Who has the PIN, as kfe_config_secret(). */
+enum { KFE_P11_PIN_MAX = 256 };
+
+/* Who has the PIN, as kfe_config_secret(). `pin` is memory for secrets. */
 typedef struct {
-    kfe_error (*get)(void *arg, uint8_t *pin, size_t cap, size_t *len);
+    kfe_error (*get)(void *arg, uint8_t pin[KFE_P11_PIN_MAX], size_t *len);
     void *arg;
 } kfe_p11_pin_source;
 

@@ -14,7 +14,7 @@
 #include "pkcs11/token.h"
 #include "pkcs11/uri.h"
 
-enum { KFE_P11_SESSIONS_MAX = 64, KFE_P11_DETAIL_MAX = 256, KFE_P11_PIN_MAX = 256 };
+enum { KFE_P11_SESSIONS_MAX = 64, KFE_P11_DETAIL_MAX = 256 };
 
 typedef enum {
     KFE_P11_NO_THREAD,
@@ -80,8 +80,7 @@ struct kfe_p11_token {
     uint64_t attempts;
 
     bool opening; /* a thread waits in open: it is asked for the PIN */
-    bool pin_wanted;
-    uint8_t pin[KFE_P11_PIN_MAX];
+    uint8_t *pin; /* where it is wanted, by the control thread, which waits; NULL: it is not */
     size_t pin_len;
     kfe_error pin_err;
     /* Written and read by the control thread alone. */

@@ -8,13 +8,13 @@
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
 
-#include <kfe/config.h>
+#include <kfe/secret.h>
 
 #include "pkcs11/find.h"
 #include "pkcs11/kek.h"
 #include "pkcs11/rsa_evp.h"
 
-enum { FORM = 3 };
+enum { FORM = 3, SPARE = 16 };
 
 /* ---- The public half ---------------------------------------------------------------------- */
 
@@ -116,14 +116,14 @@ static bool lacks_it(CK_RV rv)
            rv == CKR_FUNCTION_NOT_SUPPORTED;
 }
 
+/* `text`: room for a block and a bit more. */
 static kfe_error by_token(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_bytes in, bool *lacks,
-                          uint8_t secret[KFE_P11_SECRET_LEN])
+                          uint8_t text[KFE_P11_RSA_MAX + SPARE])
 {
     CK_RSA_PKCS_OAEP_PARAMS params = {
         .hashAlg = CKM_SHA256, .mgf = CKG_MGF1_SHA256, .source = CKZ_DATA_SPECIFIED};
     CK_MECHANISM mechanism = {CKM_RSA_PKCS_OAEP, &params, sizeof(params)};
-    uint8_t text[KFE_P11_RSA_MAX + 16];
-    CK_ULONG got = sizeof(text);
+    CK_ULONG got = KFE_P11_RSA_MAX + SPARE;
     CK_RV rv = session->calls->C_DecryptInit(session->handle, &mechanism, key);
     *lacks = lacks_it(rv) || rv == CKR_ARGUMENTS_BAD;
     if (*lacks)
@@ -133,14 +133,23 @@ static kfe_error by_token(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_by
     rv = session->calls->C_Decrypt(session->handle, (CK_BYTE_PTR)(uintptr_t)in.data, in.len, text,
                                    &got);
     *lacks = lacks_it(rv);
-    kfe_error err = KFE_OK;
     if (rv == CKR_OK && got == KFE_P11_SECRET_LEN)
+        return KFE_OK;
+    if (rv == CKR_OK || kfe_p11_bad_data(session, rv))
+        return kfe_p11_kek_refused();
+    return *lacks ? KFE_OK : kfe_p11_session_fail(session, rv, "C_Decrypt with CKM_RSA_PKCS_OAEP");
+}
+
+static kfe_error unwrap_by_token(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_bytes in,
+                                 bool *lacks, uint8_t secret[KFE_P11_SECRET_LEN])
+{
+    uint8_t *text = kfe_secret_alloc(KFE_P11_RSA_MAX + SPARE);
+    if (!text)
+        return KFE_E_MEMORY;
+    kfe_error err = by_token(session, key, in, lacks, text);
+    if (!err && !*lacks)
         memcpy(secret, text, KFE_P11_SECRET_LEN);
-    else if (rv == CKR_OK || kfe_p11_bad_data(session, rv))
-        err = kfe_p11_kek_refused();
-    else if (!*lacks)
-        err = kfe_p11_session_fail(session, rv, "C_Decrypt with CKM_RSA_PKCS_OAEP");
-    kfe_wipe(text, sizeof(text));
+    kfe_secret_free(text);
     return err;
 }
 
@@ -156,7 +165,7 @@ kfe_error kfe_p11_rsa_unwrap(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe
     if (in.len != public.modulus_len || memcmp(in.data, public.modulus, in.len) >= 0) /* public */
         return kfe_p11_kek_refused();
     if (!*raw) {
-        err = by_token(session, key, in, raw, secret);
+        err = unwrap_by_token(session, key, in, raw, secret);
         if (err || !*raw)
             return err;
     }

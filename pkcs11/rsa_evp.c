@@ -13,7 +13,7 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
-#include <kfe/config.h>
+#include <kfe/secret.h>
 
 #include "pkcs11/front/front.h"
 #include "pkcs11/kek.h"
@@ -128,12 +128,14 @@ static kfe_error judge(kfe_p11_session *session, const kfe_p11_front *front)
 
 static kfe_error unpad(const uint8_t *block, size_t len, uint8_t secret[32])
 {
-    uint8_t text[KFE_P11_RSA_MAX];
-    int got = RSA_padding_check_PKCS1_OAEP_mgf1(text, sizeof(text), block, (int)len, (int)len, NULL,
-                                                0, EVP_sha256(), EVP_sha256());
+    uint8_t *text = kfe_secret_alloc(KFE_P11_RSA_MAX);
+    if (text == NULL)
+        return KFE_E_MEMORY;
+    int got = RSA_padding_check_PKCS1_OAEP_mgf1(text, KFE_P11_RSA_MAX, block, (int)len, (int)len,
+                                                NULL, 0, EVP_sha256(), EVP_sha256());
     if (got == 32)
         memcpy(secret, text, 32);
-    kfe_wipe(text, sizeof(text));
+    kfe_secret_free(text);
     return got == 32 ? KFE_OK : kfe_p11_kek_refused();
 }
 
@@ -153,11 +155,13 @@ kfe_error kfe_p11_rsa_evp_open(kfe_p11_session *session, CK_OBJECT_HANDLE key,
                            .exponent_len = public->exponent_len,
                            .init_rv = CKR_OK,
                            .rv = CKR_OK};
-    uint8_t block[KFE_P11_RSA_MAX];
+    uint8_t *block = kfe_secret_alloc(KFE_P11_RSA_MAX);
+    if (block == NULL)
+        return KFE_E_MEMORY;
     front_module.show(&front);
     bool good = by_libp11(in, len, block);
     front_module.show(NULL);
     err = good && front.decrypted ? unpad(block, len, secret) : judge(session, &front);
-    kfe_wipe(block, sizeof(block));
+    kfe_secret_free(block);
     return err;
 }

@@ -26,19 +26,17 @@ static kfe_error configure(kfe_p11_token *token, const kfe_config *config)
  * token. With the lock held. */
 static void give_pin(kfe_p11_token *token)
 {
-    uint8_t pin[KFE_P11_PIN_MAX];
+    uint8_t *pin = token->pin;
     size_t len = 0;
     pthread_mutex_unlock(&token->lock);
-    kfe_error err = kfe_config_secret(token->config, KFE_P11_PIN_OPTION, pin, sizeof(pin), &len);
+    kfe_error err =
+        kfe_config_secret(token->config, KFE_P11_PIN_OPTION, pin, KFE_P11_PIN_MAX, &len);
     pthread_mutex_lock(&token->lock);
-    for (size_t i = 0; i < len && !err; i++)
-        token->pin[i] = pin[i];
-    token->pin_len = err ? 0 : len;
+    token->pin_len = len;
     token->pin_err = err;
     if (err)
         snprintf(token->why, sizeof(token->why), "%s", kfe_error_detail());
-    kfe_wipe(pin, sizeof(pin));
-    token->pin_wanted = false;
+    token->pin = NULL;
     pthread_cond_broadcast(&token->changed);
 }
 
@@ -48,7 +46,7 @@ static kfe_error connect_first(kfe_p11_token *token)
     pthread_mutex_lock(&token->lock);
     uint64_t until = kfe_p11_milliseconds() + token->timeout_ms;
     while (!err && token->attempts == 0) {
-        if (token->pin_wanted) {
+        if (token->pin) {
             give_pin(token);
             until = kfe_p11_milliseconds() + token->timeout_ms;
         } else if (!kfe_p11_wait(token, &token->changed, until) && token->attempts == 0) {

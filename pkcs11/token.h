@@ -52,7 +52,9 @@ typedef struct {
 /* Runs a task. `arg` (task->size bytes) is moved: another thread works on a copy, as the caller may
  * be gone before the module answers, so nothing in it may point to memory of the caller's but what
  * it owns. Afterwards it is what the work left, or all zero when the work did not end in time; what
- * it then owns is the caller's again. The copy is wiped.
+ * it then owns is the caller's again. The copy is wiped; it is in ordinary memory, and in every
+ * core file that a token which hangs may be the reason of: secrets are in a block of <kfe/secret.h>
+ * that the argument owns.
  *
  * KFE_E_PROVIDER: no answer in time; or, at once, the token is known to be out of reach.
  * KFE_E_CREDENTIALS, at once: so it is since its PIN was refused at a later login. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <string.h>
 
-#include <kfe/config.h>
+#include <kfe/secret.h>
 
 #include "pkcs11/kek.h"
 #include "pkcs11/rsa.h"
@@ -9,18 +10,24 @@
 
 enum { AAD_MAX = 9 + 1 + 2 + KFE_NAME_MAX + 4, FORMS = 3 };
 
+/* In memory for secrets. A task's argument is a pointer to it, and owns it. */
 struct wrapping {
     kfe_p11_object *object; /* owned */
     kfe_p11_use use;
-    uint8_t aad[AAD_MAX], secret[KFE_P11_SECRET_LEN], wrapped[KFE_KEY_WRAPPED_MAX];
+    uint8_t aad[AAD_MAX], wrapped[KFE_KEY_WRAPPED_MAX];
+    uint8_t secret[KFE_P11_SECRET_LEN], back[KFE_P11_SECRET_LEN];
     size_t aad_size, len;
     bool refused; /* it was the secret that did not unwrap */
 };
 
+static_assert(sizeof(struct wrapping) <= KFE_SECRET_MAX, "one block");
+
 static void drop(void *arg)
 {
-    struct wrapping *job = arg;
-    kfe_p11_object_put(job->object);
+    struct wrapping *job = *(struct wrapping **)arg;
+    if (job)
+        kfe_p11_object_put(job->object);
+    kfe_secret_free(job);
 }
 
 static kfe_bytes bound(const struct wrapping *job)
@@ -78,17 +85,15 @@ static kfe_error unwrap_surely(const struct wrapping *job, kfe_p11_session *sess
 }
 
 /* What cannot be opened must not seal: the first wrapping is undone, if the key may. */
-static kfe_error verify(const struct wrapping *job, kfe_p11_session *session, CK_OBJECT_HANDLE kek,
+static kfe_error verify(struct wrapping *job, kfe_p11_session *session, CK_OBJECT_HANDLE kek,
                         kfe_p11_form form)
 {
-    uint8_t back[KFE_P11_SECRET_LEN];
     if (!(form == KFE_P11_FORM_RFC3394 ? job->use.unwrap : job->use.decrypt))
         return KFE_OK;
-    kfe_error err = unwrap_surely(job, session, kek, back);
+    kfe_error err = unwrap_surely(job, session, kek, job->back);
     uint8_t differs = 0;
-    for (size_t i = 0; !err && i < sizeof(back); i++)
-        differs |= back[i] ^ job->secret[i];
-    kfe_wipe(back, sizeof(back));
+    for (size_t i = 0; !err && i < sizeof(job->back); i++)
+        differs |= job->back[i] ^ job->secret[i];
     if (err == KFE_E_AUTH || differs != 0)
         return kfe_fail(KFE_E_KEY_DENIED, "the token does not unwrap what it wrapped itself");
     return err;
@@ -119,7 +124,7 @@ static kfe_error choose(struct wrapping *job, kfe_p11_session *session, CK_OBJEC
 
 static kfe_error wrap_work(kfe_p11_session *session, void *arg)
 {
-    struct wrapping *job = arg;
+    struct wrapping *job = *(struct wrapping **)arg;
     CK_OBJECT_HANDLE kek;
     kfe_error err = kfe_p11_object_handle(job->object, session, &kek);
     kfe_p11_form form = kfe_p11_object_form(job->object);
@@ -132,7 +137,7 @@ static kfe_error wrap_work(kfe_p11_session *session, void *arg)
 
 static kfe_error unwrap_work(kfe_p11_session *session, void *arg)
 {
-    struct wrapping *job = arg;
+    struct wrapping *job = *(struct wrapping **)arg;
     CK_OBJECT_HANDLE kek;
     kfe_error err = kfe_p11_object_handle(job->object, session, &kek);
     if (!err)
@@ -141,55 +146,61 @@ static kfe_error unwrap_work(kfe_p11_session *session, void *arg)
     return kfe_p11_object_end(job->object, session, err);
 }
 
-static const kfe_p11_task wrap_task = {wrap_work, sizeof(struct wrapping), drop, KFE_P11_WRAP};
-static const kfe_p11_task unwrap_task = {unwrap_work, sizeof(struct wrapping), drop,
+static const kfe_p11_task wrap_task = {wrap_work, sizeof(struct wrapping *), drop, KFE_P11_WRAP};
+static const kfe_p11_task unwrap_task = {unwrap_work, sizeof(struct wrapping *), drop,
                                          KFE_P11_UNWRAP};
 
-static kfe_error begin(struct wrapping *job, kfe_p11_object *object, kfe_bytes aad)
+static kfe_error begin(struct wrapping **out, kfe_p11_object *object, const kfe_p11_use *use,
+                       kfe_bytes aad)
 {
-    memset(job, 0, sizeof(*job));
-    if (aad.len > sizeof(job->aad))
+    if (aad.len > AAD_MAX)
         return kfe_fail(KFE_E_ARGUMENT, "a context of %zu bytes to wrap under", aad.len);
+    struct wrapping *job = kfe_secret_alloc(sizeof(*job));
+    if (!job)
+        return KFE_E_MEMORY;
     memcpy(job->aad, aad.data, aad.len);
     job->aad_size = aad.len;
     job->object = kfe_p11_object_ref(object);
+    job->use = *use;
+    *out = job;
     return KFE_OK;
 }
 
 kfe_error kfe_p11_wrap(kfe_p11_token *token, kfe_p11_object *object, const kfe_p11_use *use,
                        kfe_bytes aad, const uint8_t secret[32], kfe_p11_wrapped *out)
 {
-    struct wrapping job;
-    kfe_error err = begin(&job, object, aad);
+    struct wrapping *job;
+    kfe_error err = begin(&job, object, use, aad);
     if (err)
         return err;
-    job.use = *use;
-    memcpy(job.secret, secret, sizeof(job.secret));
+    memcpy(job->secret, secret, sizeof(job->secret));
     err = kfe_p11_token_read(token, &wrap_task, &job);
-    memcpy(out->bytes, job.wrapped, sizeof(job.wrapped));
-    out->len = job.len;
+    *out = (kfe_p11_wrapped){.len = 0};
+    if (job) { /* not lost to a token that hangs */
+        memcpy(out->bytes, job->wrapped, sizeof(job->wrapped));
+        out->len = job->len;
+    }
     drop(&job);
-    kfe_wipe(&job, sizeof(job));
     return err;
 }
 
 kfe_error kfe_p11_unwrap(kfe_p11_token *token, kfe_p11_object *object, const kfe_p11_use *use,
                          kfe_bytes aad, kfe_bytes wrapped, uint8_t secret[32])
 {
-    struct wrapping job;
-    if (wrapped.len == 0 || wrapped.len > sizeof(job.wrapped))
+    struct wrapping *job;
+    if (wrapped.len == 0 || wrapped.len > sizeof(job->wrapped))
         return kfe_fail(KFE_E_ARGUMENT, "a wrapped secret of %zu bytes", wrapped.len);
-    kfe_error err = begin(&job, object, aad);
+    kfe_error err = begin(&job, object, use, aad);
     if (err)
         return err;
-    job.use = *use;
-    memcpy(job.wrapped, wrapped.data, wrapped.len);
-    job.len = wrapped.len;
+    memcpy(job->wrapped, wrapped.data, wrapped.len);
+    job->len = wrapped.len;
     err = kfe_p11_token_read(token, &unwrap_task, &job);
-    if (err == KFE_E_AUTH && !job.refused) /* another call of the same task failed */
+    if (err == KFE_E_AUTH && !job->refused) /* another call of the same task failed */
         err = kfe_fail(KFE_E_PROVIDER, "%s", kfe_error_detail());
-    memcpy(secret, job.secret, sizeof(job.secret)); /* zero after a failure */
+    memset(secret, 0, KFE_P11_SECRET_LEN);
+    if (!err)
+        memcpy(secret, job->secret, KFE_P11_SECRET_LEN);
     drop(&job);
-    kfe_wipe(&job, sizeof(job));
     return err;
 }

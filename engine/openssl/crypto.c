@@ -134,16 +134,15 @@ kfe_error kfe_hmac_sha256(const kfe_crypto *crypto, const uint8_t key[32], const
     const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
                                  OSSL_PARAM_END};
     size_t made = 0;
-    uint8_t mac[32];
     EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(crypto->hmac);
     int ok = ctx != NULL && EVP_MAC_init(ctx, key, 32, params) == 1 &&
              (len == 0 || EVP_MAC_update(ctx, data, len) == 1) &&
-             EVP_MAC_final(ctx, mac, &made, sizeof(mac)) == 1 && made == sizeof(mac);
+             EVP_MAC_final(ctx, out, &made, 32) == 1 && made == 32;
     EVP_MAC_CTX_free(ctx);
-    for (size_t i = 0; i < sizeof(mac); i++)
-        out[i] = ok ? mac[i] : 0;
-    kfe_wipe(mac, sizeof(mac));
-    return ok ? KFE_OK : kfe_fail_openssl(KFE_E_BACKEND, "HMAC-SHA-256 failed");
+    if (ok)
+        return KFE_OK;
+    kfe_wipe(out, 32);
+    return kfe_fail_openssl(KFE_E_BACKEND, "HMAC-SHA-256 failed");
 }
 
 /* Checked by our own arithmetic, so that a hostile file cannot ask OpenSSL for a large piece of

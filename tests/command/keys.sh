@@ -111,18 +111,7 @@ run 0 env KFE_CONFIG=kfe.conf kfe keys list
 has out team@orders
 
 [ "${2:-}" = pkcs11 ] || exit 0
-module=$(ls /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so 2>/dev/null | head -1)
-[ -n "$module" ] || skip "SoftHSM is not installed"
-mkdir tokens
-export SOFTHSM2_CONF=$dir/softhsm2.conf
-printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n' "$dir/tokens" >softhsm2.conf
-softhsm2-util --init-token --free --label test --so-pin 87654321 --pin 13572468 >/dev/null
-printf 13572468 >pin
-cat >kfe.conf <<END
-encryption.keyprovider.class=pkcs11
-encryption.keyprovider.pkcs11.uri=pkcs11:token=test?module-path=$module
-encryption.keyprovider.pkcs11.pin=file:$dir/pin
-END
+make_token
 life
 PIN=13572468 run 0 kfe keys list -F kfe.conf -X encryption.keyprovider.pkcs11.pin=env:PIN
 has out orders
@@ -154,7 +143,71 @@ hasnt out FAIL
 run 1 kfe keys export-wrapped derived@1 --kek kek -F kfe.conf
 has err "not extractable"
 
-command -v pkcs11-tool >/dev/null || exit 0
+# An RSA key wraps only where that is said to be wanted; its life is that of any other.
+rsa_life() {
+    run 0 kfe keys create shared --kind rsa -F rsa.conf
+    has out "shared@1 active"
+    run 1 kfe keys create shared --kind rsa -F rsa.conf
+    has err "\`kfe keys rotate\`"
+    rsa_put "by one"
+    run 0 kfe keys rotate shared -F rsa.conf
+    has out "shared@2 active"
+    rsa_put "by two"
+    run 0 kfe keys list -F rsa.conf
+    grep -q '^shared  *2  active .*type=private' out || fail "shared@2 is no private key"
+    hasnt out "refused: key shared"
+    run 0 kfe keys probe -F rsa.conf
+    grep -q '^yes   key shared@2 .*RSA' out || fail "probe does not tell what shared@2 is"
+
+    run 0 kfe keys retire shared@1 -F rsa.conf
+    rsa_get 0 "by one" "by two"
+    run 0 kfe keys destroy shared@1 --yes -F rsa.conf
+    is shared 1 destroyed
+    is shared 2 active
+    rsa_get 2 "by two"
+    has err KFE_E_KEY_DESTROYED
+}
+
+rsa_put() { echo "{\"value\":\"$1\"}" | timeout 60 kfe produce -b "$brokers" -t shared -F rsa.conf; }
+
+# rsa_get CODE VALUE...: the exit code, and what comes out.
+rsa_get() {
+    run "$1" kfe consume -b "$brokers" -t shared -e -F rsa.conf -X encryption.consumer.on.error=skip
+    shift
+    lines out $#
+    for value; do has out "\"value\":\"$value\""; done
+}
+
+# Without the option an RSA key is there and does nothing; nor is another one made.
+rsa_refused() {
+    run 1 kfe keys create other --kind rsa -F kfe.conf
+    has err "an RSA key needs encryption.keyprovider.pkcs11.allow.rsa=true"
+    is shared 2 active
+    has out "refused: key shared@2 is an RSA key"
+    run 1 kfe keys probe -F kfe.conf
+    has out "FAIL  key shared@2"
+    run 1 kfe keys rotate shared -F kfe.conf
+    has err "encryption.keyprovider.pkcs11.allow.rsa=true"
+    run 2 kfe consume -b "$brokers" -t shared -e -F kfe.conf
+    has err KFE_E_AUTH
+    lines out 0
+    run 0 kfe keys destroy shared@2 --yes -F kfe.conf # to be gone is always allowed
+    is shared 2 destroyed
+}
+
+start_mock shared:1
+{ cat kfe.conf && cat <<END; } >rsa.conf
+encryption.keyprovider.pkcs11.allow.rsa=true
+encryption.keyprovider.pkcs11.timeout.ms=60000
+encryption.keymanager.class=topic
+encryption.keymanager.default.key=shared
+END
+rsa_life
+run 1 kfe keys export-wrapped shared@2 --kek kek -F rsa.conf
+has err KFE_E_
+rsa_refused
+
+command -v pkcs11-tool >/dev/null || lacks pkcs11-tool
 p11() { pkcs11-tool --module "$module" --token-label test --login --pin 13572468 "$@" >/dev/null 2>&1; }
 p11 --keygen --key-type AES:32 --label kek --id a0000001 --sensitive --private --usage-wrap
 p11 --keygen --key-type GENERIC:32 --label loose --id 00000001 --sensitive --private --extractable

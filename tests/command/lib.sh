@@ -32,3 +32,19 @@ encryption.keymanager.default.key=orders
 END
     run 0 kfe keys create orders -F kfe.conf
 }
+
+# A fresh SoftHSM token `test` with the PIN 13572468, and kfe.conf for it; sets $module.
+make_token() {
+    module=$(ls /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so 2>/dev/null | head -n 1)
+    [ -n "$module" ] || lacks SoftHSM
+    mkdir tokens
+    export SOFTHSM2_CONF=$dir/softhsm2.conf
+    printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n' "$dir/tokens" >softhsm2.conf
+    softhsm2-util --init-token --free --label test --so-pin 87654321 --pin 13572468 >/dev/null
+    printf 13572468 >pin
+    cat >kfe.conf <<END
+encryption.keyprovider.class=pkcs11
+encryption.keyprovider.pkcs11.uri=pkcs11:token=test?module-path=$module
+encryption.keyprovider.pkcs11.pin=file:$dir/pin
+END
+}

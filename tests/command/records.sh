@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Do records come out of `kfe consume` as they went into `kfe produce`, sealed in between?
 . "$(dirname "$0")/lib.sh"
-command -v kcat >/dev/null || skip "kcat is not installed"
+command -v kcat >/dev/null || lacks kcat
 start_mock t:3 one:1 cut:1 order:1 dead:1 sig:1
 make_keystore
 

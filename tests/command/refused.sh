@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Are records that cannot be opened refused, one by one, and told?
 . "$(dirname "$0")/lib.sh"
-command -v kcat >/dev/null || skip "kcat is not installed"
+command -v kcat >/dev/null || lacks kcat
 start_mock mixed:1
 make_keystore
 

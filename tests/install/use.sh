@@ -28,6 +28,11 @@ for name in kfe kfe-pkcs11 kfe-kafka; do
     readelf -lW "$lib" | grep -q GNU_RELRO || fail "$lib: no RELRO"
     readelf -lW "$lib" | grep 'GNU_STACK' | grep -q 'RWE' && fail "$lib: executable stack"
 done
+front=$libdir/kfe-pkcs11-front.so
+[ -f "$front" ] || fail "$front is not there"
+! readelf -d "$front" | grep -E 'RUNPATH|RPATH' | grep -F "$build" || fail "$front: looks into the build folder"
+shown=$(nm -D --defined-only "$front" | awk '{ print $3 }' | sort | tr '\n' ' ')
+[ "$shown" = "C_GetFunctionList kfe_p11_front_show " ] || fail "$front shows $shown"
 module=$libdir/ossl-modules/kfe.so
 [ -f "$module" ] || fail "$module is not there"
 ! readelf -d "$module" | grep -E 'RUNPATH|RPATH' || fail "$module looks for libraries"
@@ -35,7 +40,7 @@ if command -v openssl >/dev/null; then
     loads=$(openssl list -providers -provider-path "${module%/*}" -provider kfe 2>&1) ||
         grep -q 'no kernel' <<<"$loads" || fail "OpenSSL does not load kfe.so: $loads"
 fi
-for header in kfe config error gcm keys record kafka pkcs11; do
+for header in kfe config error gcm keys record secret kafka pkcs11; do
     printf '#include <kfe/%s.h>\n' "$header" |
         "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I "$prefix/include" -x c - ||
         fail "<kfe/$header.h> does not stand alone"
@@ -45,6 +50,35 @@ echo '-- the command'
 version=$("$prefix/bin/kfe" --version)
 want=$(PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config --modversion kfe)
 [[ $version == *"$want"* ]] || fail "kfe --version says '$version', pkg-config '$want'"
+
+echo '-- the command, with an RSA key in a token whose OAEP lacks SHA-256: by libp11'
+softhsm=$(ls /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so 2>/dev/null | head -n 1)
+if [ -z "$softhsm" ]; then
+    echo 'left out: no SoftHSM here'
+    [ "${KFE_NO_SKIP:-}" != 1 ] || exit 1
+else
+    mkdir "$work/tokens"
+    export SOFTHSM2_CONF=$work/softhsm2.conf PIN=13572468
+    printf 'directories.tokendir = %s\nlog.level = ERROR\n' "$work/tokens" >"$SOFTHSM2_CONF"
+    softhsm2-util --init-token --free --label install --so-pin 87654321 --pin $PIN >/dev/null
+    cat >"$work/kfe.conf" <<CONF
+encryption.keyprovider.class=pkcs11
+encryption.keyprovider.pkcs11.uri=pkcs11:token=install?module-path=$softhsm
+encryption.keyprovider.pkcs11.pin=env:PIN
+encryption.keyprovider.pkcs11.allow.rsa=true
+encryption.keymanager.class=topic
+encryption.keymanager.default.key=shop
+CONF
+    kfe() { "$prefix/bin/kfe" "$@" -F "$work/kfe.conf"; }
+    kfe keys create shop --kind rsa | grep -qx 'shop@1 active' || fail 'no RSA key is made'
+    # It seals and opens records, for which the token has to unwrap.
+    kfe doctor --stats >"$work/log" || { cat "$work/log"; fail 'records are not sealed and opened by it'; }
+    grep -Eq '"kind":[[:space:]]+"wrapped"' "$work/log" || fail 'no session was wrapped'
+    mv "$front" "$front.gone" # or another way was gone
+    ! kfe doctor --stats >"$work/log" || fail 'RSA works without kfe-pkcs11-front.so'
+    grep -qF "${front%/*}/kfe-pkcs11-front.so" "$work/log" || fail 'it is not said which file is missing'
+    mv "$front.gone" "$front"
+fi
 
 echo '-- pkg-config'
 export PKG_CONFIG_PATH=$libdir/pkgconfig

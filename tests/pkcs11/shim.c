@@ -154,9 +154,10 @@ static void shim_token_flags(CK_FLAGS flags)
 
 static void shim_delay(const char *function, unsigned microseconds)
 {
-    struct hook *hook = hook_for(function);
     pthread_mutex_lock(&lock);
-    hook->delay = microseconds;
+    for (size_t i = 0; i < N_HOOKS; i++)
+        if (function == NULL || strcmp(hooks[i].function, function) == 0)
+            hooks[i].delay = microseconds;
     pthread_mutex_unlock(&lock);
 }
 

@@ -41,7 +41,8 @@ typedef struct {
     unsigned long (*calls)(const char *function);
     void (*token_flags)(CK_FLAGS flags); /* C_GetTokenInfo shows them in addition */
     void (*iv)(shim_iv style);
-    void (*delay)(const char *function, unsigned microseconds); /* every call of it takes longer */
+    /* Every call of it takes longer, by less than a second; NULL: of any function. */
+    void (*delay)(const char *function, unsigned microseconds);
     /* While it is, every call but two is CKR_DEVICE_ERROR: C_Finalize works, and C_Initialize makes
      * a module that has no slots. Either comes back by C_Finalize and C_Initialize alone, and not
      * before it is in reach again. So are tokens behind a network. */

@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does a token come back by itself, and are old handles never taken for new ones? */
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "tests/pkcs11/aes_key.h"
 #include "tests/pkcs11/derive_rig.h"
@@ -231,85 +222,6 @@ static void test_the_application_s_module(void **state)
     raw_close(&raw);
 }
 
-/* ---- A token in another process, killed ---------------------------------------------------- */
-
-#ifdef KFE_TEST_P11_KIT
-extern char **environ;
-
-static pid_t server_start(const char *socket)
-{
-    char address[160];
-    pid_t pid;
-    snprintf(address, sizeof(address), "%s", socket);
-    const char *const argv[] = {
-        "p11-kit",           "server",           "-f", "-n", address, "--provider",
-        test_token_module(), test_token_named(), NULL};
-    posix_spawnattr_t own_group;
-    posix_spawn_file_actions_t quiet;
-    posix_spawnattr_init(&own_group); /* it forks for each connection: all are killed at once */
-    posix_spawnattr_setflags(&own_group, POSIX_SPAWN_SETPGROUP);
-    posix_spawn_file_actions_init(&quiet);
-    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    assert_int_equal(posix_spawn(&pid, KFE_TEST_P11_KIT, &quiet, &own_group,
-                                 (char *const *)(uintptr_t)argv, environ),
-                     0);
-    posix_spawn_file_actions_destroy(&quiet);
-    posix_spawnattr_destroy(&own_group);
-    struct stat there;
-    uint64_t until = now_ms() + PATIENCE_MS;
-    while (stat(socket, &there) != 0 && now_ms() < until)
-        pause_1_ms();
-    assert_int_equal(stat(socket, &there), 0);
-    return pid;
-}
-
-static void server_kill(pid_t pid, const char *socket)
-{
-    kill(-pid, SIGKILL);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
-    unlink(socket);
-}
-
-static void test_killed_server(void **state)
-{
-    const test_token *h = *state;
-    test_token_needs(TOKEN_STARTS_BARE); /* the server passes no string on */
-    char socket[160], address[200], uri[400];
-    struct rig rig;
-    rig_make_key(h);
-    snprintf(socket, sizeof(socket), "%s/server", h->dir);
-    snprintf(address, sizeof(address), "unix:path=%s", socket);
-    setenv("P11_KIT_SERVER_ADDRESS", address, 1);
-    signal(SIGPIPE, SIG_DFL);
-    pid_t server = server_start(socket);
-    snprintf(uri, sizeof(uri), "%s?module-path=%s", test_token_named(), KFE_TEST_P11_KIT_CLIENT);
-    kfe_config *config = test_token_config(uri, NULL);
-    rig_open(&rig, config);
-    server_kill(server, socket);
-    assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER); /* and the process is alive */
-    uint64_t until = now_ms() + 1000;
-    while (now_ms() < until) {
-        assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
-        pause_1_ms();
-    }
-    server = server_start(socket);
-    uint64_t start = now_ms();
-    assert_int_equal(rig_derive_again(&rig), KFE_OK);
-    assert_true(now_ms() - start < RECOVERY_MS);
-    rig_wipe(&rig);
-    kfe_config_free(config);
-    server_kill(server, socket);
-}
-
-#else
-static void test_killed_server(void **state)
-{
-    (void)state;
-    print_message("skipped, as p11-kit's tool or client module is not installed\n");
-    skip();
-}
-#endif
-
 #define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
@@ -322,7 +234,6 @@ int main(void)
         TOKEN_TEST(test_bad_data_is_no_outage),
         TOKEN_TEST(test_two_providers),
         TOKEN_TEST(test_the_application_s_module),
-        TOKEN_TEST(test_killed_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,7 +301,7 @@ static const shim_table *shim_load(void)
 }
 
 /* What tests make, and look at: of a token that somebody gave us all of it is theirs. */
-static const CK_OBJECT_CLASS ours[] = {CKO_SECRET_KEY, CKO_DATA};
+static const CK_OBJECT_CLASS ours[] = {CKO_SECRET_KEY, CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_DATA};
 
 static CK_ULONG find_all(const raw_token *raw, CK_OBJECT_CLASS class, CK_OBJECT_HANDLE found[64])
 {

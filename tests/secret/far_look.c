@@ -24,7 +24,9 @@ int far_begin(void **state)
                                                    "key that wraps keys",
                                                    "direct key",
                                                    "extractable key",
+                                                   "factor of the RSA key",
                                                    "session secret",
+                                                   "session secret, padded",
                                                    "derived key",
                                                    "data key",
                                                    "moved key"};

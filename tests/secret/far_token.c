@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/secret/far.h"
+#include "tests/secret/far_rsa.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -108,6 +108,7 @@ static void make_token(void *unused)
     import(s, "rfc3394", WRAP, far_secrets[FAR_KEY_WRAP]);
     import(s, "direct", CRYPT, far_secrets[FAR_FIELD]);
     import(s, "loose", SIGN, far_secrets[FAR_LOOSE]);
+    far_rsa_import(calls, s);
     far_require(calls->C_Finalize(NULL) == CKR_OK);
 }
 
@@ -122,6 +123,20 @@ static void load(void)
     memcpy(&get, &symbol, sizeof(get));
     assert_non_null(get);
     assert_int_equal(get(&calls), CKR_OK);
+}
+
+void far_token_watch(remote_watcher *watcher)
+{
+    remote_watch_function *watch = NULL;
+    void *symbol = dlsym(dlopen(KFE_TEST_REMOTE, RTLD_NOW | RTLD_NOLOAD), REMOTE_WATCH);
+    memcpy(&watch, &symbol, sizeof(watch));
+    assert_non_null(watch);
+    watch(watcher);
+}
+
+void far_token_reset(void)
+{
+    assert_int_equal(calls->C_Finalize(NULL), CKR_OK);
 }
 
 void far_token_start(void)

@@ -22,6 +22,7 @@ typedef struct {
 
 static void start_hunter(void);
 
+static pthread_mutex_t hunting = PTHREAD_MUTEX_INITIALIZER; /* over all that is static here */
 static mapping mappings[MAPPINGS];
 static size_t n_mappings;
 
@@ -160,27 +161,49 @@ static bool find_at(hunt_secret *const *secrets, size_t n, const uint8_t *at, co
     return false;
 }
 
+/* Adds to the `found` ones before it. */
+static void look_through(hunt_secret *const *secrets, size_t n, const mapping *m, hunt_find *finds,
+                         size_t *found)
+{
+    hunt_find one;
+    for (const uint8_t *at = m->from; at + HUNT_WINDOW <= m->to; at++) {
+        uint64_t eight;
+        memcpy(&eight, at, sizeof(eight));
+        if (eight == 0) { /* most of it: no secret begins with four zeros */
+            at += 4;
+            continue;
+        }
+        uint32_t h = hash(at);
+        if ((hashes[h / 64] >> h % 64 & 1) == 0 || !find_at(secrets, n, at, m, &one))
+            continue;
+        if (*found < HUNT_FINDS_MAX)
+            finds[*found] = one;
+        ++*found;
+        at += one.len - 1;
+    }
+}
+
 static size_t look(hunt_secret *const *secrets, size_t n, hunt_find *finds)
 {
     size_t found = 0;
-    hunt_find one;
     read_mappings();
     learn(secrets, n);
-    for (size_t i = 0; i < n_mappings; i++) {
-        const mapping *m = &mappings[i];
-        if (!m->readable)
-            continue;
-        for (const uint8_t *at = m->from; at + HUNT_WINDOW <= m->to; at++) {
-            uint32_t h = hash(at);
-            if ((hashes[h / 64] >> h % 64 & 1) == 0 || !find_at(secrets, n, at, m, &one))
-                continue;
-            if (found < HUNT_FINDS_MAX)
-                finds[found] = one;
-            found++;
-            at += one.len - 1;
-        }
-    }
+    for (size_t i = 0; i < n_mappings; i++)
+        if (mappings[i].readable)
+            look_through(secrets, n, &mappings[i], finds, &found);
     memset(hashes, 0, sizeof(hashes));
+    return found;
+}
+
+size_t hunt_in(hunt_secret *const *secrets, size_t n, const void *bytes, size_t len,
+               hunt_find *finds)
+{
+    size_t found = 0;
+    const mapping all = {.from = bytes, .to = (const uint8_t *)bytes + len, .line = "a file"};
+    pthread_mutex_lock(&hunting);
+    learn(secrets, n);
+    look_through(secrets, n, &all, finds, &found);
+    pthread_mutex_unlock(&hunting);
     return found;
 }
 
@@ -226,13 +249,16 @@ static void start_hunter(void)
 
 size_t hunt(hunt_secret *const *secrets, size_t n, hunt_find *finds)
 {
+    pthread_mutex_lock(&hunting);
     hunter.secrets = secrets;
     hunter.n = n;
     hunter.finds = finds;
     sem_post(&hunter.wanted);
     while (sem_wait(&hunter.done) != 0)
         ;
-    return hunter.found;
+    size_t found = hunter.found;
+    pthread_mutex_unlock(&hunting);
+    return found;
 }
 
 void hunt_report(const hunt_find *f)

@@ -42,8 +42,11 @@ typedef struct {
 
 enum { HUNT_FINDS_MAX = 256 };
 
-/* Fills `finds` with at most HUNT_FINDS_MAX; the number of all. */
+/* Fills `finds` with at most HUNT_FINDS_MAX; the number of all. Any thread. */
 size_t hunt(hunt_secret *const *secrets, size_t n, hunt_find *finds);
+/* The same in bytes that this process may not write to: a file. */
+size_t hunt_in(hunt_secret *const *secrets, size_t n, const void *bytes, size_t len,
+               hunt_find *finds);
 /* Reports a find: the place, and the bytes around it when they are not part of it. */
 void hunt_report(const hunt_find *find);
 /* All three of locked, left out of core dumps and wiped on fork. */

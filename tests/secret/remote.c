@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +15,8 @@
 #include <unistd.h>
 
 #include <p11-kit/pkcs11.h>
+
+#include "tests/secret/remote.h"
 
 enum { ROOM = 1 << 20 };
 
@@ -78,6 +81,7 @@ typedef struct {
 static wire *shared;
 static CK_FUNCTION_LIST_PTR real;
 static CK_FUNCTION_LIST list;
+static _Atomic(remote_watcher *) watching;
 
 /* ---- The other process ---------------------------------------------------------------------- */
 
@@ -164,9 +168,26 @@ static CK_ATTRIBUTE *put_template(const CK_ATTRIBUTE *t, CK_ULONG n)
     return to;
 }
 
-static void begin(call c)
+static void tell(enum which which, bool over)
 {
+    static const char *const names[] = {
+#define X(name, run) #name,
+        CALLS(X)
+#undef X
+    };
+    const char *crash = getenv(REMOTE_CRASH);
+    remote_watcher *watcher = atomic_load(&watching);
+    if (watcher)
+        watcher(names[which], over);
+    if (over && crash && strcmp(crash, names[which]) == 0)
+        abort();
+}
+
+static void begin(enum which which, call c)
+{
+    tell(which, false);
     wait_for(&shared->turn);
+    shared->which = which;
     shared->used = 0;
     shared->c = c;
     if (c.m)
@@ -179,9 +200,8 @@ static void begin(call c)
         shared->c.out = put(c.out, c.room);
 }
 
-static CK_RV ask(enum which which)
+static CK_RV ask(void)
 {
-    shared->which = which;
     sem_post(&shared->asked);
     wait_for(&shared->answered);
     return shared->rv;
@@ -189,16 +209,18 @@ static CK_RV ask(enum which which)
 
 static CK_RV end(CK_RV rv)
 {
+    enum which which = shared->which;
     explicit_bzero(shared->bytes, shared->used);
     sem_post(&shared->turn);
+    tell(which, true);
     return rv;
 }
 
 /* What gives nothing, or something of a fixed size to `out`. */
 static CK_RV simple(enum which which, call c)
 {
-    begin(c);
-    CK_RV rv = ask(which);
+    begin(which, c);
+    CK_RV rv = ask();
     if (rv == CKR_OK && c.out)
         memcpy(c.out, shared->c.out, c.room);
     return end(rv);
@@ -207,8 +229,8 @@ static CK_RV simple(enum which which, call c)
 /* What gives a handle or a number. */
 static CK_RV gives(enum which which, call c, CK_ULONG *out)
 {
-    begin(c);
-    CK_RV rv = ask(which);
+    begin(which, c);
+    CK_RV rv = ask();
     if (rv == CKR_OK)
         *out = shared->c.first;
     return end(rv);
@@ -218,9 +240,9 @@ static CK_RV gives(enum which which, call c, CK_ULONG *out)
 static CK_RV fills(enum which which, call c, CK_ULONG *n, size_t each)
 {
     c.room = c.out ? *n * each : 0;
-    begin(c);
+    begin(which, c);
     shared->c.room = *n;
-    CK_RV rv = ask(which);
+    CK_RV rv = ask();
     *n = shared->c.room;
     if (rv == CKR_OK && c.out)
         memcpy(c.out, shared->c.out, *n * each);
@@ -307,8 +329,9 @@ static CK_RV r_C_FindObjectsInit(CK_SESSION_HANDLE s, CK_ATTRIBUTE *t, CK_ULONG 
 
 static CK_RV r_C_FindObjects(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE *out, CK_ULONG max, CK_ULONG *n)
 {
-    begin((call){.a = s, .b = max, .out = (CK_BYTE *)out, .room = max * sizeof(*out)});
-    CK_RV rv = ask(AT_C_FindObjects);
+    begin(AT_C_FindObjects,
+          (call){.a = s, .b = max, .out = (CK_BYTE *)out, .room = max * sizeof(*out)});
+    CK_RV rv = ask();
     if (rv == CKR_OK) {
         *n = shared->c.first;
         memcpy(out, shared->c.out, *n * sizeof(*out));
@@ -324,8 +347,8 @@ static CK_RV r_C_FindObjectsFinal(CK_SESSION_HANDLE s)
 static CK_RV r_C_GetAttributeValue(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE *t,
                                    CK_ULONG n)
 {
-    begin((call){.a = s, .b = o, .t = t, .n = n});
-    CK_RV rv = ask(AT_C_GetAttributeValue);
+    begin(AT_C_GetAttributeValue, (call){.a = s, .b = o, .t = t, .n = n});
+    CK_RV rv = ask();
     for (CK_ULONG i = 0; i < n; i++) {
         const CK_ATTRIBUTE *got = &shared->c.t[i];
         if (t[i].pValue && got->ulValueLen <= t[i].ulValueLen)
@@ -398,7 +421,14 @@ FORWARD(C_GenerateKeyPair,
          (void)private, CKR_FUNCTION_NOT_SUPPORTED))
 #undef FORWARD
 
-__attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR out)
+#define EXPORTED __attribute__((visibility("default")))
+
+EXPORTED void remote_watch(remote_watcher *watcher)
+{
+    atomic_store(&watching, watcher);
+}
+
+EXPORTED CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR out)
 {
     if (!shared) {
         shared =

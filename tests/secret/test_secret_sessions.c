@@ -5,91 +5,13 @@
  * tool prints. The token is in another process, so what is found was left by us. */
 #include "tests/secret/far.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* ---- What children know ------------------------------------------------------------------------
- */
-
-/* What docs/format.md says of a session. */
-typedef struct {
-    uint8_t suite;
-    unsigned kind;
-    const uint8_t *name;
-    size_t name_len;
-    const uint8_t *wire; /* salt, or wrapped secret */
-    size_t len;
-} envelope;
-
-static envelope read_envelope(const kfe_record *sealed)
-{
-    const uint8_t *at = sealed->headers[0].value.data;
-    envelope e = {.suite = at[1], .kind = at[2] >> 6};
-    at += 4;
-    at += 1 + (*at + 7) / 8; /* the header map */
-    e.name_len = *at++;
-    e.name = at;
-    at += e.name_len + 1; /* a version of one byte */
-    e.len = e.kind == KFE_WRAPPED ? *at++ : 16;
-    e.wire = at;
-    return e;
-}
-
-static void make_data_key(const uint8_t master[32], const envelope *e)
-{
-    uint8_t in[128], *at = in, out[32];
-    memcpy(at, "\0\0\0\1kfe1 data key", 18);
-    at += 18;
-    *at++ = e->suite;
-    *at++ = (uint8_t)e->name_len;
-    memcpy(at, e->name, e->name_len);
-    at += e->name_len;
-    memcpy(at, "\0\0\0\1", 4);
-    at += 4;
-    if (e->kind == KFE_DERIVED) {
-        memcpy(at, e->wire, 16);
-        at += 16;
-    }
-    memcpy(at, "\0\0\1\0", 4);
-    at += 4;
-    far_require(HMAC(EVP_sha256(), master, 32, in, (size_t)(at - in), out, NULL) != NULL);
-    hunt_set(far_secrets[FAR_DATA], out, 32);
-}
-
-/* Form 1 is RFC 3394. Form 2 is AES-GCM, whose tag is not looked at: of a wrong secret the data key
- * would not be found. */
-static void make_secrets(void *arg)
-{
-    const envelope *e = arg;
-    uint8_t key[32], out[48], iv[16] = {0};
-    int len = 0;
-    hunt_get(far_secrets[FAR_MASTER], key);
-    if (e->kind == KFE_DERIVED) {
-        make_data_key(key, e);
-        return;
-    }
-    const bool rfc3394 = e->wire[0] == 1;
-    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-    EVP_CIPHER_CTX_set_flags(c, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-    hunt_get(far_secrets[rfc3394 ? FAR_KEY_WRAP : FAR_KEK], key);
-    memcpy(iv, e->wire + 1, 12);
-    iv[15] = 2; /* the counter of the first block */
-    far_require(EVP_DecryptInit_ex(c, rfc3394 ? EVP_aes_256_wrap() : EVP_aes_256_ctr(), NULL, key,
-                                   rfc3394 ? NULL : iv) == 1);
-    far_require(EVP_DecryptUpdate(c, out, &len, e->wire + (rfc3394 ? 1 : 13), rfc3394 ? 40 : 32) ==
-                1);
-    far_require(len == 32);
-    hunt_set(far_secrets[FAR_SECRET], out, 32);
-    make_data_key(out, e);
-}
-
-/* ---- Engines
- * ------------------------------------------------------------------------------------- */
+/* ---- Engines -------------------------------------------------------------------------------- */
 
 static void reported(void *arg, const char *json, size_t len)
 {
@@ -116,7 +38,7 @@ static void say_statistics(kfe_engine *engine)
 }
 
 /* Seals, opens, and refuses a forgery. *out lives as long as `sealed`. */
-static void use(kfe_engine *engine, kit_record *sealed, envelope *out)
+static void use(kfe_engine *engine, kit_record *sealed, far_envelope *out)
 {
     const kfe_record in = {.topic = kit_text("t"), .key = kit_text("k"), .value = kit_text("v")};
     kit_record opened;
@@ -124,7 +46,7 @@ static void use(kfe_engine *engine, kit_record *sealed, envelope *out)
         fail_msg("%s", kfe_error_detail());
     assert_int_equal(kit_open(engine, &sealed->r, &opened), KFE_OK);
     kit_free(&opened);
-    *out = read_envelope(&sealed->r);
+    *out = far_envelope_of(sealed->r.headers[0].value);
     kfe_record forged = kit_copy(&sealed->r);
     ((uint8_t *)(uintptr_t)forged.headers[0]
          .value.data)[out->wire - sealed->r.headers[0].value.data + 5] ^= 1;
@@ -137,13 +59,13 @@ static void sessions(const char *name, const char *kind, bool commit)
 {
     bool once = false;
     kit_record sealed;
-    envelope e;
+    far_envelope e;
     kfe_config *config = far_token_config("right");
     kit_set(config, "encryption.commit", commit ? "true" : "false");
     kfe_engine *engine = engine_new(config, name, kind);
     assert_int_equal(kfe_engine_on_statistics(engine, reported, &once), KFE_OK);
     use(engine, &sealed, &e);
-    hunt_child(make_secrets, &e);
+    hunt_child(far_make_session, &e);
     say_statistics(engine);
     bool openssl = strcmp(kfe_engine_backend(engine), "openssl") == 0;
     far_found(FAR_DATA, 2, openssl ? 2 : 0, "sealing and opening"); /* each way has its own */
@@ -177,8 +99,47 @@ static void wrapped_by_rfc3394(void **state)
     sessions("rfc3394", "wrapped", false);
 }
 
-/* ---- The tool
- * ------------------------------------------------------------------------------------- */
+/* What another engine sealed: so all secrets of the session are known while it is made here. */
+static void opening(const char *name, const char *kind, int secret, const char *call)
+{
+    kit_record sealed, opened;
+    far_envelope e;
+    kfe_config *config = far_token_config("right");
+    kit_set(config, "encryption.commit", "true");
+    kfe_engine *engine = engine_new(config, name, kind);
+    bool openssl = strcmp(kfe_engine_backend(engine), "openssl") == 0;
+    use(engine, &sealed, &e);
+    kfe_engine_free(engine);
+    hunt_child(far_make_session, &e);
+    far_nothing("the engine that sealed is gone");
+    far_watch(FAR_DATA, openssl ? 1 : 0);
+    engine = kit_engine(config);
+    assert_int_equal(kit_open(engine, &sealed.r, &opened), KFE_OK);
+    kit_free(&opened);
+    kfe_engine_free(engine);
+    far_watch_end();
+    far_watched(FAR_PIN, 1, "C_Login");
+    far_watched(secret, 1, call);
+    far_nothing("the engine that opened is gone");
+    kit_free(&sealed);
+    kfe_config_free(config);
+    far_nothing_was_said();
+}
+
+static void opening_derived(void **state)
+{
+    (void)state;
+    opening("derived", "derived", FAR_DATA, "C_Sign");
+}
+
+static void opening_wrapped(void **state)
+{
+    (void)state;
+    opening("wrapped", "wrapped", FAR_SECRET, "C_Decrypt");
+    opening("rfc3394", "wrapped", FAR_SECRET, "C_GetAttributeValue");
+}
+
+/* ---- The tool ------------------------------------------------------------------------------- */
 
 /* In a shell, with whatever it says in a file. */
 static void run_shell(void *command)
@@ -268,6 +229,8 @@ int main(void)
         cmocka_unit_test(derived),
         cmocka_unit_test(wrapped_by_gcm),
         cmocka_unit_test(wrapped_by_rfc3394),
+        cmocka_unit_test(opening_derived),
+        cmocka_unit_test(opening_wrapped),
         cmocka_unit_test(what_the_tool_prints),
     };
     return cmocka_run_group_tests(tests, far_begin, NULL);

@@ -37,6 +37,12 @@ skip() {
     exit 77
 }
 
+# lacks WHAT: it is not here, though `./dev deps` installs it. A failure with KFE_NO_SKIP=1.
+lacks() {
+    [ "${KFE_NO_SKIP:-}" != 1 ] || fail "no $* here"
+    skip "no $* here (./dev deps installs it)"
+}
+
 # run CODE COMMAND...: its exit code must be CODE; its outputs are in `out` and `err`. stdin is
 # what the test gives. No run may take longer than a minute.
 run() {

@@ -90,13 +90,26 @@ static kfe_error check_label(const kfe_config *config)
     return KFE_OK;
 }
 
+/* For all keys, or for one. */
+static bool asks_for_direct(const char *kinds)
+{
+    for (const char *item = kinds; item != NULL; item = strchr(item, ',')) {
+        item += *item == ',';
+        size_t len = strcspn(item, ",");
+        const char *equals = memrchr(item, '=', len), *kind = equals ? equals + 1 : item;
+        if ((size_t)(item + len - kind) == 6 && memcmp(kind, "direct", 6) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* What no key can do that stays in its token; of keys that another option makes such, the engine
  * finds it out with the first session. */
 static kfe_error check_direct(const kfe_config *config)
 {
     static const char option[] = "encryption.keyprovider.pkcs11.session";
     const char *suites = kfe_config_get(config, "encryption.algorithms");
-    if (!is(config, option, "direct"))
+    if (!asks_for_direct(kfe_config_get(config, option)))
         return KFE_OK;
     const char *other = kfe_config_flag(config, "encryption.commit") ? "encryption.commit=true"
                         : is(config, "encryption.encrypt.keys", "deterministic")

@@ -32,7 +32,7 @@ static kfe_error take(struct secret *secret, const void *bytes, size_t len)
     if (len > secret->cap)
         return kfe_fail(KFE_E_CONFIG, "%s: the secret is longer than %zu bytes", secret->option,
                         secret->cap);
-    memcpy(secret->out, bytes, len);
+    kfe_secret_copy(secret->out, bytes, len);
     secret->len = len;
     return KFE_OK;
 }
@@ -134,7 +134,10 @@ static kfe_error from_callback(struct secret *secret, const kfe_config *config)
         secret->len = (size_t)n;
         return KFE_OK;
     }
-    return kfe_fail(KFE_E_CREDENTIALS, "%s: no secret was given when asked", secret->option);
+    return kfe_fail(KFE_E_CREDENTIALS,
+                    "%s: no secret was given when asked (is there a terminal?): set it to env:NAME "
+                    "or file:PATH",
+                    secret->option);
 }
 
 static kfe_error fetch(struct secret *secret, const kfe_config *config)

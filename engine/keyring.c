@@ -150,19 +150,19 @@ static kfe_error ask(kfe_state *state, kfe_slot *slot, kfe_loaded **out)
     return err;
 }
 
-/* Up to a tenth less: what many processes do at one interval is not to meet at the provider. */
-static int64_t jittered(kfe_state *state, int64_t ms)
+/* From 0 to below `ms`: what begins at one moment is not to meet at the provider again. */
+static int64_t uneven(kfe_state *state, int64_t ms)
 {
     state->jitter = state->jitter * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return ms - ms / 10 * (int64_t)(state->jitter >> 54) / 1024;
+    return ms * (int64_t)(state->jitter >> 54) / 1024;
 }
 
 static void trust(kfe_state *state, kfe_slot *slot, int64_t asked)
 {
     const kfe_settings *s = state->settings;
-    int64_t late = s->cache_ms / 5 * 4;
+    const int64_t late = s->cache_ms / 5 * 4, early = s->refresh_ms < late ? s->refresh_ms : late;
     slot->until = asked + s->cache_ms;
-    slot->due = asked + jittered(state, s->refresh_ms < late ? s->refresh_ms : late);
+    slot->due = asked + early - uneven(state, early / 10);
     slot->confirmed = asked;
     slot->confirmed_version = slot->loaded->key->version;
 }
@@ -178,6 +178,12 @@ static void note_failure(kfe_slot *slot, kfe_error err, int64_t now)
                         slot->name, (unsigned)slot->confirmed_version,
                         (long long)((now - slot->confirmed) / 1000), why);
     snprintf(slot->detail, sizeof(slot->detail), "%s", kfe_error_detail());
+}
+
+/* How long a failure is remembered. */
+static int64_t silence(kfe_state *state, kfe_error err)
+{
+    return definite(err) ? KFE_UNKNOWN_MS + uneven(state, KFE_UNKNOWN_MS / 3) : KFE_OUTAGE_MS;
 }
 
 /* Loads and notes the result. A failure that says nothing about the key leaves the old one. */
@@ -197,7 +203,7 @@ static kfe_error load(kfe_state *state, kfe_slot *slot)
     } else if (definite(err) || slot->loaded == NULL || now >= slot->until) {
         kfe_loaded_unref(slot->loaded);
         slot->loaded = NULL;
-        slot->until = now + (definite(err) ? KFE_UNKNOWN_MS : KFE_OUTAGE_MS);
+        slot->until = now + silence(state, err);
         note_failure(slot, err, now);
     } else {
         slot->due = now + 1000;
@@ -221,6 +227,17 @@ kfe_error kfe_slot_known_bad(const kfe_slot *slot)
     if (slot->loaded == NULL && slot->error && kfe_now_ms() < slot->until)
         return kfe_fail(slot->error, "%s", slot->detail);
     return KFE_OK;
+}
+
+void kfe_slot_reconsider(kfe_state *state, kfe_slot *slot)
+{
+    uint8_t id[4 + KFE_NAME_MAX];
+    if (slot->loaded != NULL || slot->error != KFE_E_KEY_UNKNOWN || slot->version < 2)
+        return;
+    size_t len = slot_id(id, slot->name, slot->version - 1);
+    const kfe_slot *last = (kfe_slot *)kfe_map_find(&state->slots, id, len);
+    if (last != NULL && last->loaded != NULL)
+        slot->error = KFE_OK;
 }
 
 kfe_error kfe_slot_load(kfe_state *state, kfe_slot *slot)

@@ -25,7 +25,7 @@ kfe_master *kfe_master_copy(const kfe_master *from)
     kfe_master *master = kfe_master_new();
     if (master == NULL)
         return NULL;
-    memcpy(master, from, sizeof(*master));
+    kfe_secret_copy(master, from, sizeof(*master));
     if (kfe_master_alive(master))
         return master;
     kfe_secret_free(master);
@@ -165,7 +165,7 @@ kfe_error kfe_keystore_add(kfe_keystore *store, const char *name, uint32_t versi
     if (err == KFE_OK && bytes == NULL)
         err = kfe_random(key.master->key, sizeof(key.master->key));
     else if (err == KFE_OK)
-        memcpy(key.master->key, bytes, sizeof(key.master->key));
+        kfe_secret_copy(key.master->key, bytes, sizeof(key.master->key));
     if (err == KFE_OK)
         err = kfe_keystore_append(store, &key);
     if (err == KFE_OK) {

@@ -94,6 +94,8 @@ static kfe_error make(kfe_state *state, const kfe_opener_ref *ref, const char *n
     kfe_slot *slot = kfe_slot_pin(state, name, ref->version);
     if (slot == NULL)
         return KFE_E_MEMORY;
+    if (!ref->sealing)
+        kfe_slot_reconsider(state, slot);
     /* What is known to be missing costs no call, so no token. */
     kfe_error err = kfe_slot_known_bad(slot);
     if (!err && !ref->sealing)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/envelope.h"
 #include "engine/key_name.h"
 #include "engine/options.h"
 #include "engine/pattern.h"
@@ -109,6 +110,53 @@ static kfe_error check_list(const kfe_option *option, const char *value)
     }
 }
 
+/* The length of NAME in NAME=CHOICE, which may hold another '='; 0 for a CHOICE alone. */
+static size_t named(const char *item, size_t len, const char **choice)
+{
+    const char *equals = memrchr(item, '=', len);
+    *choice = equals ? equals + 1 : item;
+    return equals ? (size_t)(equals - item) : 0;
+}
+
+/* Is that name, or none, among those before `item`? */
+static bool is_repeated(const char *value, const char *item, size_t name_len)
+{
+    const char *choice;
+    for (const char *at = value; at < item; at += strcspn(at, ",") + 1)
+        if (named(at, strcspn(at, ","), &choice) == name_len && memcmp(at, item, name_len) == 0)
+            return true;
+    return false;
+}
+
+/* Blanks at its ends would be part of it, and the key another one than was meant. */
+static bool is_key_name(const char *name, size_t len)
+{
+    return kfe_key_name_ok((kfe_bytes){(const uint8_t *)name, len}) && name[0] != ' ' &&
+           name[len - 1] != ' ';
+}
+
+static kfe_error check_kinds(const kfe_option *option, const char *value)
+{
+    for (const char *item = value;; item++) {
+        const char *choice;
+        const size_t len = strcspn(item, ","), name_len = named(item, len, &choice);
+        char text[CHOICES_TEXT];
+        snprintf(text, sizeof(text), "%.*s", (int)(len - (size_t)(choice - item)), choice);
+        if (choice_index(option->choices, text, strlen(text)) == LIST_MAX)
+            return no_choice(option, text);
+        if (choice > item && !is_key_name(item, name_len))
+            return kfe_fail(KFE_E_CONFIG, "%s: '%.*s' has no name of a key before its '='",
+                            option->name, (int)len, item);
+        if (is_repeated(value, item, name_len))
+            return kfe_fail(KFE_E_CONFIG, "%s: '%s' says twice what is to be of %s%.*s",
+                            option->name, value, name_len ? "key " : "all keys", (int)name_len,
+                            item);
+        item += len;
+        if (*item == '\0')
+            return KFE_OK;
+    }
+}
+
 static kfe_error check_number(const kfe_option *option, const char *value)
 {
     uint64_t n;
@@ -192,6 +240,8 @@ kfe_error kfe_option_check(const kfe_option *option, const char *value)
         return check_choice(option, value);
     case KFE_OPTION_LIST:
         return check_list(option, value);
+    case KFE_OPTION_KINDS:
+        return check_kinds(option, value);
     case KFE_OPTION_NUMBER:
         return check_number(option, value);
     case KFE_OPTION_PATTERN:

@@ -12,6 +12,7 @@
 typedef enum {
     KFE_OPTION_CHOICE,    /* one of `choices`; true and false are such choices */
     KFE_OPTION_LIST,      /* some of `choices` with commas between them, each at most once */
+    KFE_OPTION_KINDS,     /* one of `choices` for all keys, and NAME=CHOICE for some, with commas */
     KFE_OPTION_NUMBER,    /* decimal digits, `min` to `max` */
     KFE_OPTION_PATTERN,   /* engine/pattern.h; may be empty */
     KFE_OPTION_TEXT,      /* anything but the empty string */

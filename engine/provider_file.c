@@ -132,7 +132,8 @@ static kfe_error refresh(provider *p)
 
 static kfe_error unknown(const char *name)
 {
-    return kfe_fail(KFE_E_KEY_UNKNOWN, "the key file has no key %s", name);
+    return kfe_fail(KFE_E_KEY_UNKNOWN, "the key file has no key %s: `kfe keys create` makes it",
+                    name);
 }
 
 static kfe_error pick_exact(const provider *p, const kfe_key_ref *ref, kfe_key **out)

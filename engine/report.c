@@ -86,20 +86,52 @@ static uint64_t left(uint64_t limit, uint64_t used)
     return used < limit ? limit - used : 0;
 }
 
-static void put_sealer(cJSON *list, const kfe_sealer *sealer, int64_t now)
+static cJSON *put_version(cJSON *list, const kfe_session *session)
 {
     static const char *const kinds[] = {"derived", "wrapped", "direct"};
-    const kfe_session *session = sealer->session;
     cJSON *to = cJSON_CreateObject();
     (void)cJSON_AddItemToArray(list, to);
     (void)cJSON_AddStringToObject(to, "key", session->name);
     put(to, "version", session->version);
     (void)cJSON_AddStringToObject(to, "kind", kinds[session->kind]);
+    return to;
+}
+
+static void put_sealer(cJSON *list, const kfe_sealer *sealer, int64_t now)
+{
+    const kfe_session *session = sealer->session;
+    cJSON *to = put_version(list, session);
     put(to, "age_ms", (uint64_t)(now - session->born));
     put(to, "age_ms_left", left((uint64_t)KFE_HARD_AGE_MS, (uint64_t)(now - session->born)));
     put(to, "fields_left", left(KFE_HARD_FIELDS, get(&session->counter->fields)));
     put(to, "bytes_left", left(KFE_HARD_BLOCKS, get(&session->counter->blocks)) * 16);
     put(to, "trusted_ms_left", session->until > now ? (uint64_t)(session->until - now) : 0);
+}
+
+static bool is_among(kfe_session *const *seen, unsigned n, const kfe_session *session)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (seen[i]->version == session->version && seen[i]->kind == session->kind &&
+            strcmp(seen[i]->name, session->name) == 0)
+            return true;
+    return false;
+}
+
+/* Each version of which a record opened, once; the newest sessions first. The lock is held, so not
+ * more of them than can be looked through in no time. */
+static void put_opened(cJSON *to, const kfe_state *state)
+{
+    enum { OPENED_MAX = 64 };
+    kfe_session *seen[OPENED_MAX];
+    unsigned n = 0;
+    cJSON *list = cJSON_AddArrayToObject(to, "opened");
+    for (kfe_node *node = state->open.newest; node != NULL && n < OPENED_MAX; node = node->older) {
+        kfe_session *session = (kfe_session *)node;
+        if (!atomic_load(&session->proven) || is_among(seen, n, session))
+            continue;
+        seen[n++] = session;
+        put_version(list, session);
+    }
 }
 
 static void put_keys(cJSON *root, kfe_state *state)
@@ -112,6 +144,7 @@ static void put_keys(cJSON *root, kfe_state *state)
     for (kfe_node *node = state->sealers.newest; node != NULL; node = node->older)
         if (((kfe_sealer *)node)->session != NULL)
             put_sealer(sealing, (kfe_sealer *)node, now);
+    put_opened(to, state);
     for (kfe_node *node = state->slots.newest; node != NULL; node = node->older)
         loaded += ((kfe_slot *)node)->loaded != NULL;
     for (kfe_node *node = state->open.newest; node != NULL; node = node->older)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sealing sessions: one in use per key reference, its successor made before it is needed. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,17 +91,20 @@ void kfe_sealer_ahead(kfe_state *state, kfe_sealer *sealer, int64_t now, int64_t
         *next = then;
 }
 
-/* A session of the slot's key. The lock is released while it is derived. */
+/* A session of the slot's key. The lock is released while it is derived. What a key must not do it
+ * is not asked for record by record, but once each time it is loaded. */
 static kfe_error make(kfe_state *state, kfe_sealer *sealer)
 {
     kfe_slot *slot = sealer->slot;
     kfe_error err = kfe_slot_known_bad(slot);
     if (!err)
         err = kfe_slot_load(state, slot);
+    if (!err && sealer->refused == slot->confirmed)
+        err = kfe_fail(KFE_E_KEY_DENIED, "%s", sealer->why);
     if (err)
         return err;
     kfe_loaded *loaded = kfe_loaded_ref(slot);
-    int64_t until = slot->until;
+    const int64_t until = slot->until, confirmed = slot->confirmed;
     kfe_session *session = NULL;
     pthread_mutex_unlock(&state->lock);
     if (loaded->key->state != KFE_KEY_ACTIVE)
@@ -122,6 +126,10 @@ static kfe_error make(kfe_state *state, kfe_sealer *sealer)
         kfe_loaded_unref(loaded);
     if (err == KFE_E_PROVIDER)
         kfe_slot_broken(slot, err);
+    if (err == KFE_E_KEY_DENIED) {
+        sealer->refused = confirmed;
+        snprintf(sealer->why, sizeof(sealer->why), "%s", kfe_error_detail());
+    }
     if (err)
         return err;
     session->until = until;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What secrets need wherever they lie: wiping, comparing, drawing. Apart from the arena, because
- * the OpenSSL provider has memory of its own. */
+/* What secrets need wherever they lie: wiping, copying, comparing, drawing. Apart from the arena,
+ * because the OpenSSL provider has memory of its own. */
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,6 +11,22 @@ void kfe_wipe(void *secret, size_t len)
 {
     if (len > 0)
         explicit_bzero(secret, len);
+}
+
+/* Words that lie anywhere, of any memory. */
+typedef uint64_t __attribute__((may_alias, aligned(1))) any_word;
+
+void kfe_secret_copy(void *to, const void *from, size_t len)
+{
+    volatile any_word *words = to;
+    const volatile any_word *in = from;
+    size_t n = len / sizeof(*words);
+    for (size_t i = 0; i < n; i++)
+        words[i] = in[i];
+    volatile uint8_t *bytes = (volatile uint8_t *)(words + n);
+    const volatile uint8_t *rest = (const volatile uint8_t *)(in + n);
+    for (size_t i = 0; i < len % sizeof(*words); i++)
+        bytes[i] = rest[i];
 }
 
 bool kfe_equal_ct(const void *a, const void *b, size_t len)

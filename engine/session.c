@@ -194,8 +194,9 @@ static kfe_error make_keys(making *m)
         session->kind = m->sealing ? m->can.sealing : m->spec->kind;
     if (session->kind > KFE_DIRECT || (m->can.kinds >> session->kind & 1) == 0 ||
         !has_calls(m->key->ops, session->kind, m->sealing))
-        return kfe_fail(KFE_E_KEY_DENIED, "key %s version %u cannot %s", session->name,
-                        session->version,
+        return kfe_fail(KFE_E_KEY_DENIED,
+                        "key %.100s@%u cannot %s: it was made for another kind of session",
+                        session->name, session->version,
                         session->kind > KFE_DIRECT ? "be used" : verbs[session->kind]);
     if (m->sealing) {
         session->counter = kfe_counter_new();

@@ -23,7 +23,7 @@
 enum {
     KFE_SLOTS_MAX = 8192,      /* keys remembered, unknown ones included */
     KFE_SESSIONS_MAX = 4096,   /* opening sessions */
-    KFE_UNKNOWN_MS = 30000,    /* a definite "no such key" is believed so long */
+    KFE_UNKNOWN_MS = 30000,    /* a definite "no such key" is believed so long to 4/3 of it */
     KFE_OUTAGE_MS = 250,       /* and "not now" so long */
     KFE_UNPROVEN_BURST = 1000, /* sessions that may wait for their first good tag */
     KFE_UNPROVEN_PER_S = 50,
@@ -92,8 +92,11 @@ typedef struct {
     kfe_slot *slot; /* pinned; gives name and version, and is the node's id */
     kfe_session *session;
     bool making, wanted;
-    int64_t retry; /* a failed successor is not tried again before */
-    int64_t used;  /* when a call last asked for its session */
+    int64_t retry;   /* a failed successor is not tried again before */
+    int64_t used;    /* when a call last asked for its session */
+    int64_t refused; /* the key that was loaded then (slot->confirmed) makes none, and is not asked
+                        again; 0: it may be */
+    char why[160];
 } kfe_sealer;
 
 typedef struct {
@@ -106,7 +109,7 @@ typedef struct {
     kfe_map slots, sealers, open;
     kfe_map making; /* ids of opening sessions that are derived right now */
     size_t open_max;
-    uint64_t jitter; /* of refreshes: no secret, only uneven */
+    uint64_t jitter; /* of refreshes and of what is unknown: no secret, only uneven */
     kfe_counts counts;
     double tokens; /* unproven sessions that may still be started */
     int64_t tokens_at;
@@ -133,6 +136,9 @@ bool kfe_slot_usable(kfe_state *state, kfe_slot *slot, int64_t now);
 void kfe_slot_broken(kfe_slot *slot, kfe_error err);
 /* The error of a recent load or derivation that still stands, else KFE_OK. */
 kfe_error kfe_slot_known_bad(const kfe_slot *slot);
+/* Forgets that the version behind one that is loaded was unknown. It may come at any moment, and
+ * opens at once then, whoever wrote a record that names it before. For who pays for the call. */
+void kfe_slot_reconsider(kfe_state *state, kfe_slot *slot);
 /* Loads it (the lock is released meanwhile), or waits for who does. With a usable or recently
  * failed slot: no call. */
 kfe_error kfe_slot_load(kfe_state *state, kfe_slot *slot);

@@ -42,9 +42,11 @@ void kfe_cmd_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 
 /* ---- stopping ---------------------------------------------------------------------- */
 
-/* From here on the first SIGINT or SIGTERM asks to stop; one that comes more than half a second
- * later kills as ever. SIGPIPE is ignored. */
+/* SIGPIPE is ignored from here on. */
 void kfe_cmd_stop_init(void);
+/* From here on the first SIGINT or SIGTERM asks to stop; one that comes more than half a second
+ * later kills as ever. Before, there is nothing to end cleanly, and an HSM may hang. */
+void kfe_cmd_stop_cleanly(void);
 bool kfe_cmd_stopped(void);
 
 /* ---- stdout ------------------------------------------------------------------------ */

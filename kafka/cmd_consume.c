@@ -129,6 +129,7 @@ static int run(kfe_cmd_options *o)
     if (err)
         return kfe_cmd_say_error(err);
     o->conf = NULL;
+    kfe_cmd_stop_cleanly();
     if (kfe_cmd_stats_report(kfe_consumer_engine(run.consumer)) != KFE_OK)
         kfe_cmd_say("no statistics: %s", kfe_error_detail());
     int code = run_with(&run);

@@ -144,40 +144,47 @@ static void check_openssl(void)
     report(good ? FINE : DOUBT, "openssl", "%s%s", text, good ? "" : " (made for OpenSSL 3)");
 }
 
+static bool locks(size_t len)
+{
+    void *pages = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool yes = pages != MAP_FAILED && mlock(pages, len) == 0;
+    if (pages != MAP_FAILED)
+        munmap(pages, len);
+    return yes;
+}
+
 static void check_locked_memory(void)
 {
-    enum { TRIED = 64 << 10 };
+    enum { FEW = 64 << 10 };
     struct rlimit limit;
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) {
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
         report(DOUBT, "locked memory", "its limit cannot be asked");
-        return;
-    }
-    void *page = mmap(NULL, TRIED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    bool locks = page != MAP_FAILED && mlock(page, TRIED) == 0;
-    if (page != MAP_FAILED)
-        munmap(page, TRIED);
-    if (!locks)
+    else if (!locks(FEW))
         report(BAD, "locked memory", "%d KiB cannot be locked: raise ulimit -l (LimitMEMLOCK=)",
-               TRIED >> 10);
+               FEW >> 10);
     else if (limit.rlim_cur == RLIM_INFINITY)
         report(FINE, "locked memory", "no limit");
+    else if (limit.rlim_cur >= locked_enough)
+        report(FINE, "locked memory", "%ju KiB", (uintmax_t)limit.rlim_cur >> 10);
+    else if (locks(locked_enough)) /* CAP_IPC_LOCK */
+        report(FINE, "locked memory", "no limit for this user");
     else
-        report(limit.rlim_cur < locked_enough ? DOUBT : FINE, "locked memory", "%ju KiB%s",
-               (uintmax_t)limit.rlim_cur >> 10,
-               limit.rlim_cur < locked_enough
-                   ? ": few sessions fit; 8192 is enough, raise ulimit -l (LimitMEMLOCK=)"
-                   : "");
+        report(DOUBT, "locked memory",
+               "%ju KiB: few sessions fit; 8192 is enough, raise ulimit -l (LimitMEMLOCK=)",
+               (uintmax_t)limit.rlim_cur >> 10);
 }
 
 typedef struct {
-    unsigned total, active;
+    unsigned total, refused, active; /* those that are refused count as nothing else */
 } key_count;
 
 static kfe_error count_key(void *arg, const kfe_key_info *key)
 {
     key_count *count = arg;
+    bool refused = KFE_HAS(key, wrong);
     count->total++;
-    count->active += key->state == KFE_KEY_ACTIVE;
+    count->refused += refused;
+    count->active += !refused && key->state == KFE_KEY_ACTIVE;
     return KFE_OK;
 }
 
@@ -190,15 +197,20 @@ static void check_keys(kfe_key_provider *provider)
     }
     key_count count = {0};
     kfe_error err = ops->list(provider, count_key, &count);
+    char refused[64] = "";
+    if (count.refused > 0)
+        snprintf(refused, sizeof(refused), ", %u refused (`kfe keys list` says why)",
+                 count.refused);
     if (err)
         report(BAD, "keys", "%s: %s", kfe_error_name(err), kfe_error_detail());
     else if (count.active == 0)
         report(DOUBT, "keys",
-               "%u versions, none active: nothing can be sealed; make one by "
-               "kfe keys create NAME",
-               count.total);
+               "%u versions, none active%s: nothing can be sealed; make one by "
+               "`kfe keys create NAME`, or `rotate` where the name is there",
+               count.total, refused);
     else
-        report(FINE, "keys", "%u versions, %u active", count.total, count.active);
+        report(count.refused > 0 ? DOUBT : FINE, "keys", "%u versions, %u active%s", count.total,
+               count.active, refused);
 }
 
 static bool check_provider(const kfe_config *config)

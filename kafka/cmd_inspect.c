@@ -214,6 +214,7 @@ static int run(kfe_cmd_options *o)
         return KFE_EXIT_FAILED;
     }
     o->conf = NULL;
+    kfe_cmd_stop_cleanly();
     rd_kafka_poll_set_consumer(run.rk);
     err = kfe_cmd_ends_init(&run.ends, run.rk, o);
     int code = err ? kfe_cmd_say_error(err) : inspect_all(&run);

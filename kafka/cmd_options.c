@@ -95,7 +95,7 @@ static const char *value_form(int letter)
     case 't':
         return "a topic";
     case 'k':
-        return "derived, wrapped or direct";
+        return "derived, wrapped, direct or rsa";
     case 'K':
         return "the name of a key";
     case 'X':

@@ -162,6 +162,7 @@ static int run(kfe_cmd_options *o)
     if (err)
         return kfe_cmd_say_error(err);
     o->conf = NULL;
+    kfe_cmd_stop_cleanly();
     if (kfe_cmd_stats_report(kfe_producer_engine(run.producer)) != KFE_OK)
         kfe_cmd_say("no statistics: %s", kfe_error_detail());
     kfe_cmd_lines_init(&run.lines, STDIN_FILENO);

@@ -52,34 +52,36 @@ static long read_line(int tty, const sigset_t *usual, uint8_t *out, size_t cap)
     }
 }
 
-static const int mild[] = {SIGINT, SIGTERM}, rude[] = {SIGQUIT, SIGHUP};
+enum { N_ENDING = 4 };
+static const int ending[N_ENDING] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
 
 /* Ended while it shows nothing, the terminal would be left to the shell like that. From before the
  * echo goes until it is back, signals that end are held but while input is waited for, those of no
  * handler of their own have this one, and SIGTSTP is held all the time. */
-static void hold_signals(struct sigaction was[2], sigset_t *before, sigset_t *usual)
+static void hold_signals(struct sigaction was[N_ENDING], sigset_t *before, sigset_t *usual)
 {
     struct sigaction note = {.sa_handler = on_end};
     sigset_t hold;
     sigemptyset(&hold);
     sigaddset(&hold, SIGTSTP);
-    for (int i = 0; i < 2; i++) {
-        sigaddset(&hold, mild[i]);
-        sigaddset(&hold, rude[i]);
-    }
+    for (int i = 0; i < N_ENDING; i++)
+        sigaddset(&hold, ending[i]);
     sigprocmask(SIG_BLOCK, &hold, before);
     *usual = *before;
     sigaddset(usual, SIGTSTP);
-    for (int i = 0; i < 2; i++)
-        sigaction(rude[i], &note, &was[i]);
+    for (int i = 0; i < N_ENDING; i++) {
+        sigaction(ending[i], NULL, &was[i]);
+        if (was[i].sa_handler == SIG_DFL)
+            sigaction(ending[i], &note, NULL);
+    }
 }
 
 /* In this order: one that came meanwhile is noted, too. */
-static void let_signals(const struct sigaction was[2], const sigset_t *before)
+static void let_signals(const struct sigaction was[N_ENDING], const sigset_t *before)
 {
     sigprocmask(SIG_SETMASK, before, NULL);
-    for (int i = 0; i < 2; i++)
-        sigaction(rude[i], &was[i], NULL);
+    for (int i = 0; i < N_ENDING; i++)
+        sigaction(ending[i], &was[i], NULL);
 }
 
 static long ask_hidden(int tty, uint8_t *out, size_t cap)
@@ -89,7 +91,7 @@ static long ask_hidden(int tty, uint8_t *out, size_t cap)
         return -1;
     struct termios hidden = shown;
     hidden.c_lflag &= (tcflag_t) ~(ECHO | ECHOE | ECHOK | ECHONL);
-    struct sigaction was[2];
+    struct sigaction was[N_ENDING];
     sigset_t before, usual;
     hold_signals(was, &before, &usual);
     long len = -1;

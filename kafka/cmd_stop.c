@@ -28,6 +28,11 @@ static void on_signal(int number)
 
 void kfe_cmd_stop_init(void)
 {
+    signal(SIGPIPE, SIG_IGN);
+}
+
+void kfe_cmd_stop_cleanly(void)
+{
     struct sigaction action;
     memset(&action, 0, sizeof(action));
     sigemptyset(&action.sa_mask);
@@ -37,8 +42,6 @@ void kfe_cmd_stop_init(void)
     /* No SA_RESTART: a blocked read has to return. */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &action, NULL);
 }
 
 bool kfe_cmd_stopped(void)

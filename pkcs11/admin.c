@@ -40,7 +40,7 @@ static kfe_error look(kfe_p11_session *session, kfe_p11_entry *entry)
     if (entry->hits > 1)
         err = kfe_p11_ambiguous(entry);
     else if (entry->hits == 1)
-        err = kfe_p11_secretkey_check(session, entry->key, &ref);
+        err = kfe_p11_secretkey_look(session, entry->key, &ref, NULL);
     if (err == KFE_E_KEY_DENIED)
         snprintf(entry->wrong, sizeof(entry->wrong), "%s", kfe_error_detail());
     return err == KFE_E_KEY_DENIED ? KFE_OK : err;
@@ -93,24 +93,10 @@ kfe_error kfe_p11_admin_list(kfe_p11_token *token, kfe_key_each *each, void *arg
 
 /* ---- create, rotate ------------------------------------------------------------------ */
 
-/* Two operators may have made the same version at once, and a token may take a template and do as
- * it likes. Each looks again at what it made; of two who see each other neither keeps its own. */
-static kfe_error verify_made(kfe_p11_session *session, const kfe_key_ref *ref,
-                             CK_OBJECT_HANDLE made)
-{
-    kfe_p11_entry entry;
-    kfe_error err = kfe_p11_lookup(session, ref, &entry);
-    if (err == KFE_E_KEY_DENIED || err == KFE_E_KEY_UNKNOWN)
-        session->calls->C_DestroyObject(session->handle, made);
-    return err;
-}
-
 static kfe_error make(kfe_p11_session *session, const kfe_key_ref *ref, kfe_p11_make what)
 {
-    CK_OBJECT_HANDLE made;
-    kfe_error err = what == KFE_P11_MAKE_RSA ? kfe_p11_rsa_create(session, ref, &made)
-                                             : kfe_p11_secretkey_create(session, ref, what, &made);
-    return err ? err : verify_made(session, ref, made);
+    return what == KFE_P11_MAKE_RSA ? kfe_p11_rsa_create(session, ref)
+                                    : kfe_p11_secretkey_create(session, ref, what);
 }
 
 /* Of the newest version that still has its object; one that kfe may not use counts too, if it is a

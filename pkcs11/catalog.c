@@ -41,74 +41,85 @@ static kfe_error damaged(const char *name, const char *what)
 }
 
 /* A key, or a marker that is an object like a key. */
-static kfe_error add_key(kfe_p11_catalog *catalog, kfe_p11_session *session,
-                         CK_OBJECT_HANDLE object)
+static kfe_error add_key(kfe_p11_catalog *catalog, const kfe_p11_id *id, kfe_p11_entry *entry)
 {
-    CK_BYTE label[KFE_NAME_MAX];
-    kfe_p11_id id;
-    kfe_p11_entry entry = {.state = KFE_KEY_ACTIVE, .key = object, .hits = 1};
-    CK_ATTRIBUTE a[] = {{CKA_LABEL, label, sizeof(label)},
-                        {CKA_ID, id.bytes, sizeof(id.bytes)},
-                        {CKA_CLASS, &entry.class, sizeof(entry.class)}};
-    kfe_error err = kfe_p11_read(session, object, a, 3);
-    if (err)
-        return err;
-    catalog->gone |= a[2].ulValueLen != sizeof(entry.class); /* every object has a class */
-    if (a[1].ulValueLen > sizeof(id.bytes) || !name_of(&a[0], entry.name))
-        return KFE_OK;
-    id.len = a[1].ulValueLen;
-    entry.plain_id = id.len == sizeof(entry.version);
-    switch (kfe_p11_id_parse(&id, entry.name, &entry.version, &entry.state)) {
+    entry->plain_id = id->len == sizeof(entry->version);
+    switch (kfe_p11_id_parse(id, entry->name, &entry->version, &entry->state)) {
     case KFE_P11_ID_FOREIGN:
         return KFE_OK;
     case KFE_P11_ID_DAMAGED:
-        return damaged(entry.name, "secret key with that label and no such state in its CKA_ID");
+        return damaged(entry->name, "secret key with that label and no such state in its CKA_ID");
     case KFE_P11_ID_MARKER:
-        entry.key = CK_INVALID_HANDLE;
-        entry.hits = 0;
+        entry->key = CK_INVALID_HANDLE;
+        entry->hits = 0;
         break;
     case KFE_P11_ID_KEY:
         break;
     }
-    return add(catalog, &entry);
+    return add(catalog, entry);
 }
 
-static kfe_error add_marker(kfe_p11_catalog *catalog, kfe_p11_session *session,
-                            CK_OBJECT_HANDLE object)
+static kfe_error add_data(kfe_p11_catalog *catalog, kfe_p11_session *session, kfe_p11_entry *entry)
 {
-    CK_BYTE label[KFE_NAME_MAX], text[KFE_P11_MARKER_MAX];
-    CK_ATTRIBUTE a[] = {{CKA_LABEL, label, sizeof(label)}, {CKA_VALUE, text, sizeof(text)}};
-    kfe_p11_entry entry = {.key = CK_INVALID_HANDLE};
-    kfe_error err = kfe_p11_read(session, object, a, 2);
-    if (err || !name_of(&a[0], entry.name))
+    static const char ours[] = KFE_P11_MARKER_APPLICATION;
+    CK_BYTE application[sizeof(ours) - 1], text[KFE_P11_MARKER_MAX];
+    CK_ATTRIBUTE a[] = {{CKA_APPLICATION, application, sizeof(application)},
+                        {CKA_VALUE, text, sizeof(text)}};
+    kfe_error err = kfe_p11_read(session, entry->key, a, 2);
+    if (err || a[0].ulValueLen != sizeof(application) ||
+        memcmp(application, ours, sizeof(application)) != 0) /* public */
         return err;
     if (a[1].ulValueLen > sizeof(text) ||
-        !kfe_p11_marker_parse(text, a[1].ulValueLen, &entry.state, &entry.version))
-        return damaged(entry.name, "data object with that label and application "
-                                   "\"" KFE_P11_MARKER_APPLICATION "\"");
-    return add(catalog, &entry);
+        !kfe_p11_marker_parse(text, a[1].ulValueLen, &entry->state, &entry->version))
+        return damaged(entry->name, "data object with that label and application "
+                                    "\"" KFE_P11_MARKER_APPLICATION "\"");
+    entry->key = CK_INVALID_HANDLE;
+    entry->hits = 0;
+    return add(catalog, entry);
 }
 
-typedef kfe_error adder(kfe_p11_catalog *catalog, kfe_p11_session *session,
-                        CK_OBJECT_HANDLE object);
+/* What every object has stands first: it is known, too, when a token ends at what one lacks. */
+static kfe_error add_object(kfe_p11_catalog *catalog, kfe_p11_session *session,
+                            CK_OBJECT_HANDLE object)
+{
+    CK_BYTE label[KFE_NAME_MAX];
+    CK_KEY_TYPE type = CKK_VENDOR_DEFINED;
+    kfe_p11_id id;
+    kfe_p11_entry entry = {.state = KFE_KEY_ACTIVE, .key = object, .hits = 1};
+    CK_ATTRIBUTE a[] = {{CKA_CLASS, &entry.class, sizeof(entry.class)},
+                        {CKA_LABEL, label, sizeof(label)},
+                        {CKA_ID, id.bytes, sizeof(id.bytes)},
+                        {CKA_KEY_TYPE, &type, sizeof(type)}};
+    kfe_error err = kfe_p11_read(session, object, a, sizeof(a) / sizeof(a[0]));
+    if (err)
+        return err;
+    bool gone = a[0].ulValueLen != sizeof(entry.class);
+    catalog->gone |= gone;
+    if (gone || !name_of(&a[1], entry.name))
+        return KFE_OK;
+    if (entry.class == CKO_DATA)
+        return add_data(catalog, session, &entry);
+    id.len = a[2].ulValueLen;
+    bool key = entry.class == CKO_SECRET_KEY || (entry.class == CKO_PRIVATE_KEY && type == CKK_RSA);
+    return key && id.len <= sizeof(id.bytes) ? add_key(catalog, &id, &entry) : KFE_OK;
+}
 
-/* `more` is one further attribute to ask for (or none, with its pValue NULL). */
-static kfe_error add_all(kfe_p11_catalog *catalog, kfe_p11_session *session, CK_OBJECT_CLASS class,
-                         CK_ATTRIBUTE more, const char *name, adder *one)
+/* `class` NULL: of any. The standard keeps those that it added later (hardware features,
+ * mechanisms) from who does not name them. */
+static kfe_error add_all(kfe_p11_catalog *catalog, kfe_p11_session *session,
+                         const CK_OBJECT_CLASS *class, const char *name)
 {
     CK_BBOOL yes = CK_TRUE;
-    CK_ATTRIBUTE wanted[5] = {{CKA_CLASS, &class, sizeof(class)},
-                              {CKA_TOKEN, &yes, sizeof(yes)},
-                              {CKA_PRIVATE, &yes, sizeof(yes)}};
-    CK_ULONG n = 3;
-    if (more.pValue)
-        wanted[n++] = more;
+    CK_ATTRIBUTE wanted[4] = {{CKA_TOKEN, &yes, sizeof(yes)}, {CKA_PRIVATE, &yes, sizeof(yes)}};
+    CK_ULONG n = 2;
+    if (class)
+        wanted[n++] = (CK_ATTRIBUTE){CKA_CLASS, (void *)(uintptr_t) class, sizeof(*class)};
     if (name)
         wanted[n++] = (CK_ATTRIBUTE){CKA_LABEL, (void *)(uintptr_t)name, strlen(name)};
     kfe_p11_found found;
     kfe_error err = kfe_p11_find(session, wanted, n, &found);
     for (size_t i = 0; !err && i < found.n; i++)
-        err = one(catalog, session, found.at[i]);
+        err = add_object(catalog, session, found.at[i]);
     free(found.at);
     return err;
 }
@@ -146,41 +157,53 @@ static void merge(kfe_p11_catalog *catalog)
     catalog->n = last + 1;
 }
 
-static kfe_error read_all(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name)
+/* Keys before markers: a key that is destroyed meanwhile had its marker written first, so it is
+ * seen as destroyed, never as unknown. */
+static kfe_error by_class(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name)
 {
-    static const char application[] = KFE_P11_MARKER_APPLICATION;
-    const CK_ATTRIBUTE marked = {CKA_APPLICATION, (void *)(uintptr_t)application,
-                                 sizeof(application) - 1};
-    static const CK_KEY_TYPE type = CKK_RSA;
-    const CK_ATTRIBUTE rsa = {CKA_KEY_TYPE, (void *)(uintptr_t)&type, sizeof(type)};
-    *catalog = (kfe_p11_catalog){NULL, 0, 0, false};
-    /* Keys before markers: a key that is destroyed meanwhile had its marker written first, so it
-     * is seen as destroyed, never as unknown. */
-    kfe_error err = add_all(catalog, session, CKO_SECRET_KEY, (CK_ATTRIBUTE){0}, name, add_key);
-    if (!err)
-        err = add_all(catalog, session, CKO_PRIVATE_KEY, rsa, name, add_key);
-    if (!err)
-        err = add_all(catalog, session, CKO_DATA, marked, name, add_marker);
-    if (!err)
-        err = kfe_p11_session_verify(session);
-    if (err)
-        kfe_p11_catalog_wipe(catalog);
+    static const CK_OBJECT_CLASS classes[] = {CKO_SECRET_KEY, CKO_PRIVATE_KEY, CKO_DATA};
+    kfe_error err = KFE_OK;
+    for (size_t i = 0; !err && i < sizeof(classes) / sizeof(classes[0]); i++)
+        err = add_all(catalog, session, &classes[i], name);
     return err;
+}
+
+static kfe_error at_once(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name)
+{
+    return add_all(catalog, session, NULL, name);
+}
+
+typedef kfe_error reader(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name);
+
+static kfe_error read_all(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name,
+                          reader *read)
+{
+    for (int tries = 0; tries < TRIES; tries++) {
+        *catalog = (kfe_p11_catalog){NULL, 0, 0, false};
+        kfe_error err = read(catalog, session, name);
+        if (!err)
+            err = kfe_p11_session_verify(session);
+        if (!err && !catalog->gone) {
+            merge(catalog);
+            return KFE_OK;
+        }
+        /* The marker of what is gone may be one that the search was too early for. */
+        kfe_p11_catalog_wipe(catalog);
+        if (err)
+            return err;
+    }
+    return kfe_fail(KFE_E_PROVIDER, "keys are destroyed faster than the token lists them");
 }
 
 kfe_error kfe_p11_catalog_load(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name)
 {
-    for (int tries = 0; tries < TRIES; tries++) {
-        kfe_error err = read_all(catalog, session, name);
-        if (err)
-            return err;
-        if (!catalog->gone) {
-            merge(catalog);
-            return KFE_OK;
-        }
-        kfe_p11_catalog_wipe(catalog); /* its marker may be one that the search was too early for */
-    }
-    return kfe_fail(KFE_E_PROVIDER, "keys are destroyed faster than the token lists them");
+    return read_all(catalog, session, name, by_class);
+}
+
+kfe_error kfe_p11_catalog_glance(kfe_p11_catalog *catalog, kfe_p11_session *session,
+                                 const char *name)
+{
+    return read_all(catalog, session, name, at_once);
 }
 
 void kfe_p11_catalog_wipe(kfe_p11_catalog *catalog)

@@ -32,6 +32,11 @@ typedef struct {
  * came and went all the time. */
 kfe_error kfe_p11_catalog_load(kfe_p11_catalog *catalog, kfe_p11_session *session,
                                const char *name);
+/* The same of one name by a single search. A version that is destroyed at that very moment may be
+ * missing: no token has to search a snapshot, so it may have passed the marker's place before that
+ * was written, and come to the key's when it was gone. Nothing that is there is. */
+kfe_error kfe_p11_catalog_glance(kfe_p11_catalog *catalog, kfe_p11_session *session,
+                                 const char *name);
 void kfe_p11_catalog_wipe(kfe_p11_catalog *catalog);
 
 /* For a catalog of one name. NULL: no such version. */

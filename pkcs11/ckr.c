@@ -53,6 +53,7 @@ static const struct {
     NAMED(CKR_OBJECT_HANDLE_INVALID),
     NAMED(CKR_OPERATION_ACTIVE),
     NAMED(CKR_OPERATION_NOT_INITIALIZED),
+    NAMED(CKR_SIGNATURE_INVALID),
     NAMED(CKR_PIN_INCORRECT),
     NAMED(CKR_PIN_INVALID),
     NAMED(CKR_PIN_LEN_RANGE),
@@ -89,6 +90,23 @@ const char *kfe_p11_ckr_name(CK_RV rv)
     return rv >= CKR_VENDOR_DEFINED ? "a vendor's code" : "an unknown code";
 }
 
+bool kfe_p11_ckr_blames_data(CK_RV rv)
+{
+    switch (rv) {
+    case CKR_DATA_INVALID:
+    case CKR_DATA_LEN_RANGE:
+    case CKR_ENCRYPTED_DATA_INVALID:
+    case CKR_ENCRYPTED_DATA_LEN_RANGE:
+    case CKR_AEAD_DECRYPT_FAILED:
+    case CKR_SIGNATURE_INVALID:
+    case CKR_WRAPPED_KEY_INVALID:
+    case CKR_WRAPPED_KEY_LEN_RANGE:
+        return true;
+    default:
+        return false;
+    }
+}
+
 kfe_error kfe_p11_ckr_error(CK_RV rv)
 {
     switch (rv) {
@@ -118,20 +136,14 @@ kfe_error kfe_p11_ckr_error(CK_RV rv)
     case CKR_SESSION_READ_ONLY:
     case CKR_KEY_NOT_WRAPPABLE:
     case CKR_KEY_UNEXTRACTABLE:
-    case CKR_WRAPPING_KEY_HANDLE_INVALID: /* as tokens say "not with this wrapping key" */
+    case CKR_WRAPPING_KEY_HANDLE_INVALID: /* tokens say "not with this key" by it, too */
+    case CKR_UNWRAPPING_KEY_HANDLE_INVALID:
         return KFE_E_KEY_DENIED;
-    case CKR_DATA_INVALID:
-    case CKR_DATA_LEN_RANGE:
-    case CKR_ENCRYPTED_DATA_INVALID:
-    case CKR_ENCRYPTED_DATA_LEN_RANGE:
-    case CKR_AEAD_DECRYPT_FAILED:
-    case CKR_WRAPPED_KEY_INVALID:
-    case CKR_WRAPPED_KEY_LEN_RANGE:
-        return KFE_E_AUTH;
     case CKR_HOST_MEMORY:
         return KFE_E_MEMORY;
     default: /* an open set: vendors add codes of their own */
-        return KFE_E_PROVIDER;
+        /* Data of our own is as it should be, but perhaps too long for the token. */
+        return kfe_p11_ckr_blames_data(rv) ? KFE_E_KEY_DENIED : KFE_E_PROVIDER;
     }
 }
 
@@ -143,8 +155,6 @@ static const char *advice(kfe_error error)
         return "the token cannot or may not do this";
     if (error == KFE_E_MEMORY)
         return "the module ran out of memory";
-    if (error == KFE_E_AUTH)
-        return "the token refuses the data";
     return "the token cannot answer now";
 }
 
@@ -171,6 +181,8 @@ kfe_p11_cure kfe_p11_ckr_cure(CK_RV rv)
         return KFE_P11_SESSION_LOST;
     case CKR_OBJECT_HANDLE_INVALID:
     case CKR_KEY_HANDLE_INVALID:
+    case CKR_WRAPPING_KEY_HANDLE_INVALID:
+    case CKR_UNWRAPPING_KEY_HANDLE_INVALID:
         return KFE_P11_OBJECT_LOST;
     case CKR_GENERAL_ERROR:
     case CKR_FUNCTION_FAILED:

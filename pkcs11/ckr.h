@@ -4,6 +4,8 @@
 
 /* The one place where PKCS#11 return codes become kfe errors (PKCS#11 2.40, section 11.1). */
 
+#include <stdbool.h>
+
 #include <p11-kit/pkcs11.h>
 
 #include <kfe/error.h>
@@ -11,8 +13,11 @@
 /* "CKR_PIN_INCORRECT"; "a vendor's code" or "an unknown code" for others. Static storage. */
 const char *kfe_p11_ckr_name(CK_RV rv);
 
-/* Who has to act: CREDENTIALS, KEY_DENIED (the token cannot or may not), AUTH (bad data), MEMORY,
- * else PROVIDER. */
+/* Said of a call that opens somebody's data: it is bad. */
+bool kfe_p11_ckr_blames_data(CK_RV rv);
+
+/* Who has to act: CREDENTIALS, KEY_DENIED (the token cannot or may not), MEMORY, else PROVIDER.
+ * Bad data is no error here: who calls what opens it asks kfe_p11_bad_data() first. */
 kfe_error kfe_p11_ckr_error(CK_RV rv);
 
 /* Raises kfe_p11_ckr_error(rv); the detail names the call, the code and what to do. */

@@ -8,10 +8,9 @@
 
 #include "pkcs11/parts.h"
 
-/* Close gives workers the first and the control thread the rest of it. */
-enum { WORKERS_END_MS = 2000, CLOSE_MS = 5000 };
-
-enum { FEWER_MS = 60000 };
+/* How long close waits for threads to end; and for how long a token's word counts of how many
+ * sessions it gives. */
+enum { CLOSE_MS = 3000, FEWER_MS = 60000 };
 
 enum { N_SLOTS = 2 * KFE_P11_SESSIONS_MAX };
 
@@ -71,13 +70,18 @@ static unsigned at_work(const kfe_p11_token *token)
     return n;
 }
 
-static bool all_ended(const kfe_p11_token *token)
+static bool is_over(const kfe_p11_worker *worker)
 {
-    for (size_t i = 0; i < N_SLOTS; i++) {
-        if (token->workers[i].state == KFE_P11_AT_WORK || token->workers[i].state == KFE_P11_LOST)
-            return false;
-    }
-    return true;
+    return worker->state == KFE_P11_NO_THREAD || worker->state == KFE_P11_ENDED;
+}
+
+/* True when no thread but that one, if any, will touch the token again. */
+static bool all_ended_but(const kfe_p11_token *token, const kfe_p11_worker *self)
+{
+    bool over = is_over(&token->control_worker) || self == &token->control_worker;
+    for (size_t i = 0; i < N_SLOTS; i++)
+        over = over && (is_over(&token->workers[i]) || self == &token->workers[i]);
+    return over;
 }
 
 static void token_free(kfe_p11_token *token)
@@ -92,19 +96,25 @@ static void token_free(kfe_p11_token *token)
     free(token);
 }
 
-/* The last act of a thread, with the lock held. Of those that close left behind the last one does
- * what was left to do. */
+/* The last act of a thread, with the lock held. Once the token is closing the last of all,
+ * whichever it is, closes the link: nobody is inside then, and nobody else can be the last, as no
+ * thread is hired any more. The token is freed by whoever waits in close for that, or, when he has
+ * given up, by the last thread. */
 static void end(kfe_p11_worker *self)
 {
     kfe_p11_token *token = self->token;
+    bool last = token->closing && all_ended_but(token, self);
+    if (last) {
+        pthread_mutex_unlock(&token->lock);
+        kfe_p11_link_close(token);
+        pthread_mutex_lock(&token->lock);
+    }
     self->state = KFE_P11_ENDED;
     pthread_cond_broadcast(&token->changed);
-    bool last = token->orphan && all_ended(token) && token->control_worker.state != KFE_P11_AT_WORK;
+    bool left_behind = last && token->orphan;
     pthread_mutex_unlock(&token->lock);
-    if (!last)
-        return;
-    kfe_p11_link_close(token);
-    token_free(token);
+    if (left_behind)
+        token_free(token);
 }
 
 /* With the lock held. A lost thread that came back has nobody to give its result to. */
@@ -152,8 +162,9 @@ static void give_way(kfe_p11_worker *self, kfe_p11_job *job)
 {
     kfe_p11_token *token = self->token;
     unsigned have = 0;
-    for (size_t i = 0; i < N_SLOTS; i++)
-        have += token->workers[i].session != CK_INVALID_HANDLE &&
+    for (size_t i = 0; i < N_SLOTS; i++) /* one that hangs in its session serves nobody */
+        have += token->workers[i].state == KFE_P11_AT_WORK &&
+                        token->workers[i].session != CK_INVALID_HANDLE &&
                         token->workers[i].epoch == token->epoch
                     ? 1
                     : 0;
@@ -189,10 +200,12 @@ static void *worker_main(void *arg)
         if (!job) {
             if (at_work(token) > token->max) {
                 close_session(self);
-                break;
+                if (!token->read_queue) /* of two who leave at once neither may leave a job */
+                    break;
+                continue;
             }
             token->n_idle++;
-            pthread_cond_wait(&token->work, &token->lock);
+            pthread_cond_wait(&token->work, &token->lock); /* ends by a job or by close */
             token->n_idle--;
         } else if (!serve(self, job)) {
             give_way(self, job);
@@ -219,7 +232,8 @@ static bool spawn(kfe_p11_worker *worker, void *(*body)(void *))
     return ok;
 }
 
-/* With the lock held. */
+/* With the lock held: to join one that has ended, which released it for the last time before, takes
+ * as long as its stack takes to go. */
 static void hire(kfe_p11_token *token)
 {
     for (size_t i = 0; i < N_SLOTS; i++) {
@@ -265,6 +279,7 @@ static void control_step(kfe_p11_token *token)
     } else if (open) {
         kfe_p11_wait(token, &token->control, now + pause);
     } else {
+        /* Ends by a job, somebody's want, an outage or close: each of them signals it. */
         pthread_cond_wait(&token->control, &token->lock);
     }
 }
@@ -277,14 +292,6 @@ static void *control_main(void *arg)
     pthread_mutex_lock(&token->lock);
     while (!token->closing)
         control_step(token);
-    uint64_t until = kfe_p11_milliseconds() + WORKERS_END_MS;
-    while (!all_ended(token) && kfe_p11_wait(token, &token->changed, until))
-        ;
-    if (all_ended(token)) {
-        pthread_mutex_unlock(&token->lock);
-        kfe_p11_link_close(token);
-        pthread_mutex_lock(&token->lock);
-    }
     end(self);
     return NULL;
 }
@@ -334,10 +341,9 @@ void kfe_p11_crew_stop_and_free(kfe_p11_token *token)
     pthread_cond_broadcast(&token->control);
     pthread_cond_broadcast(&token->changed);
     uint64_t until = kfe_p11_milliseconds() + CLOSE_MS;
-    while (token->control_worker.state == KFE_P11_AT_WORK &&
-           kfe_p11_wait(token, &token->changed, until))
+    while (!all_ended_but(token, NULL) && kfe_p11_wait(token, &token->changed, until))
         ;
-    bool over = token->control_worker.state != KFE_P11_AT_WORK && all_ended(token);
+    bool over = all_ended_but(token, NULL);
     for (size_t i = 0; i < N_SLOTS; i++)
         part(&token->workers[i]);
     part(&token->control_worker);

@@ -5,11 +5,11 @@
 #include <kfe/config.h>
 
 #include "pkcs11/direct.h"
-#include "pkcs11/gcm.h"
+#include "pkcs11/known.h"
 
-/* Fields of one task, and their bytes unless it is one: few enough for a slow token to answer in
- * time, as a deadline that is met shuts out everybody. */
-enum { AT_ONCE = 8, BYTES_AT_ONCE = 64 * 1024 };
+/* Fields of one task, and their bytes unless it is one. A task does as many as there is time for: a
+ * deadline that is met shuts out everybody. */
+enum { AT_ONCE = 64, BYTES_AT_ONCE = 64 * 1024 };
 
 /* Their bytes, all copied, as whoever wants them may be gone before the token answers. */
 struct batch {
@@ -22,8 +22,9 @@ struct run {
     kfe_p11_object *object; /* owned, as the batch */
     struct batch *batch;
     bool opens;
-    unsigned iv_size; /* found by the probe; or what seal has to keep to */
-    size_t n_done;    /* of the batch: a second try goes on there */
+    unsigned iv_size;  /* found by the probe; or what seal has to keep to */
+    size_t n_done;     /* of the batch: a second try goes on there, as does the next task */
+    kfe_p11_step step; /* with that field */
 };
 
 static void drop(void *arg)
@@ -37,9 +38,17 @@ static void drop(void *arg)
 
 /* ---- In the token's threads --------------------------------------------------------------- */
 
+/* One at least. */
+static bool goes_on(const struct run *run, const kfe_p11_session *session)
+{
+    return run->n_done == 0 ||
+           (run->n_done < run->batch->n && kfe_p11_microseconds() < session->enough);
+}
+
 static void advance(struct run *run, kfe_p11_session *session)
 {
     run->n_done++;
+    run->step = KFE_P11_FIRST;
     session->advanced = true;
 }
 
@@ -48,11 +57,11 @@ static kfe_error seal_work(kfe_p11_session *session, void *arg)
     struct run *run = arg;
     CK_OBJECT_HANDLE key;
     kfe_error err = kfe_p11_object_fast(run->object, session, &key);
-    while (!err && run->n_done < run->batch->n) {
+    while (!err && goes_on(run, session)) {
         kfe_p11_message *m = &run->batch->messages[run->n_done];
         err = kfe_p11_gcm_seal(session, key, m);
         if (!err && m->iv_size != run->iv_size) {
-            kfe_p11_object_set_iv_size(run->object, 0); /* to be found out anew */
+            run->object->iv_size = 0; /* to be found out anew */
             err = kfe_fail(KFE_E_PROVIDER, "the token makes IVs of %u bytes now, %u before",
                            m->iv_size, run->iv_size);
         }
@@ -62,17 +71,36 @@ static kfe_error seal_work(kfe_p11_session *session, void *arg)
     return kfe_p11_object_end(run->object, session, err);
 }
 
-/* Some tokens say "device error" when they are busy, and of bad data as well: asked twice, so that
- * an honest field is not taken for a forged one. */
-static kfe_error open_surely(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_p11_message *m)
+static kfe_error open_one(kfe_p11_session *session, CK_OBJECT_HANDLE key, void *arg)
 {
-    session->doubt = false;
+    const struct run *run = arg;
+    kfe_p11_message *m = &run->batch->messages[run->n_done];
     kfe_error err = kfe_p11_gcm_open(session, key, m);
-    if (!err && m->forged && session->doubt) {
-        kfe_p11_pause_before_retry();
-        err = kfe_p11_gcm_open(session, key, m);
+    return !err && m->forged ? KFE_E_AUTH : err;
+}
+
+static kfe_error open_known(kfe_p11_session *session, CK_OBJECT_HANDLE key, void *arg)
+{
+    const struct run *run = arg;
+    return kfe_p11_known_opens(session, key, run->object);
+}
+
+/* A forged one is no error of the run. */
+static kfe_error open_surely(kfe_p11_session *session, CK_OBJECT_HANDLE *key, struct run *run)
+{
+    static const kfe_p11_opening opening = {open_one, open_known, "C_Decrypt with CKM_AES_GCM"};
+    kfe_error err = kfe_p11_open_surely(session, run->object, key, &opening, run, &run->step);
+    return err == KFE_E_AUTH ? KFE_OK : err;
+}
+
+static void keep_known(const struct run *run)
+{
+    for (size_t i = run->n_done; i > 0; i--) {
+        if (run->batch->messages[i - 1].forged)
+            continue;
+        kfe_p11_known_message(run->object, &run->batch->messages[i - 1]);
+        return;
     }
-    return err;
 }
 
 static kfe_error open_work(kfe_p11_session *session, void *arg)
@@ -80,11 +108,12 @@ static kfe_error open_work(kfe_p11_session *session, void *arg)
     struct run *run = arg;
     CK_OBJECT_HANDLE key;
     kfe_error err = kfe_p11_object_fast(run->object, session, &key);
-    while (!err && run->n_done < run->batch->n) {
-        err = open_surely(session, key, &run->batch->messages[run->n_done]);
+    while (!err && goes_on(run, session)) {
+        err = open_surely(session, &key, run);
         if (!err)
             advance(run, session);
     }
+    keep_known(run);
     return kfe_p11_object_end(run->object, session, err);
 }
 
@@ -96,7 +125,7 @@ static kfe_error probe_work(kfe_p11_session *session, void *arg)
     if (!err)
         err = kfe_p11_gcm_probe(session, key, run->opens, &run->iv_size);
     if (!err)
-        kfe_p11_object_set_iv_size(run->object, run->iv_size);
+        run->object->iv_size = run->iv_size;
     return kfe_p11_object_end(run->object, session, err);
 }
 
@@ -152,10 +181,10 @@ static void read_tags(struct batch *batch, const kfe_key_field *fields)
     }
 }
 
-static void hand_out(const struct batch *batch, kfe_key_field *fields, bool seal)
+static void hand_out(const struct run *run, kfe_key_field *fields, bool seal)
 {
-    for (size_t i = 0; i < batch->n; i++) {
-        const kfe_p11_message *m = &batch->messages[i];
+    for (size_t i = 0; i < run->n_done; i++) {
+        const kfe_p11_message *m = &run->batch->messages[i];
         memcpy(fields[i].out, m->out, m->len);
         fields[i].forged = m->forged;
         if (!seal)
@@ -165,8 +194,9 @@ static void hand_out(const struct batch *batch, kfe_key_field *fields, bool seal
     }
 }
 
+/* Of n fields as many as one task gets through. */
 static kfe_error some(kfe_p11_token *token, kfe_p11_object *object, kfe_key_field *fields, size_t n,
-                      bool seal)
+                      bool seal, size_t *n_done)
 {
     struct run run = {.batch = batch_new(fields, n), .iv_size = fields[0].iv_size};
     if (!run.batch)
@@ -176,7 +206,8 @@ static kfe_error some(kfe_p11_token *token, kfe_p11_object *object, kfe_key_fiel
         read_tags(run.batch, fields);
     kfe_error err = kfe_p11_token_read(token, seal ? &seal_task : &open_task, &run);
     if (!err)
-        hand_out(run.batch, fields, seal);
+        hand_out(&run, fields, seal);
+    *n_done = run.n_done;
     drop(&run);
     return err;
 }
@@ -193,12 +224,21 @@ static kfe_error copy(kfe_p11_token *token, kfe_p11_object *object)
     return err;
 }
 
-/* How many of them one task has. */
+/* What the token is given of one, which may be long by what is bound to it: a record's key is. */
+static size_t bytes_of(const kfe_key_field *field)
+{
+    return field->aad_size + field->len;
+}
+
+/* How many of them one task is given. */
 static size_t share(const kfe_key_field *fields, size_t n)
 {
-    size_t k = 1, bytes = fields[0].len;
-    while (k < n && k < AT_ONCE && bytes < BYTES_AT_ONCE && fields[k].len <= BYTES_AT_ONCE - bytes)
-        bytes += fields[k++].len;
+    size_t k = 1, bytes = bytes_of(&fields[0]);
+    for (; k < n && k < AT_ONCE && bytes < BYTES_AT_ONCE; k++) {
+        if (bytes_of(&fields[k]) > BYTES_AT_ONCE - bytes)
+            break;
+        bytes += bytes_of(&fields[k]);
+    }
     return k;
 }
 
@@ -206,10 +246,8 @@ static kfe_error all(kfe_p11_token *token, kfe_p11_object *object, kfe_key_field
                      bool seal)
 {
     kfe_error err = copy(token, object);
-    for (size_t at = 0, k = 0; !err && at < n; at += k) {
-        k = share(fields + at, n - at);
-        err = some(token, object, fields + at, k, seal);
-    }
+    for (size_t at = 0, k = 0; !err && at < n; at += k)
+        err = some(token, object, fields + at, share(fields + at, n - at), seal, &k);
     for (size_t i = 0; err && i < n; i++)
         kfe_wipe(fields[i].out, fields[i].len);
     return err;
@@ -230,7 +268,7 @@ kfe_error kfe_p11_direct_open(kfe_p11_token *token, kfe_p11_object *object, kfe_
 kfe_error kfe_p11_direct_iv_size(kfe_p11_token *token, kfe_p11_object *object, bool opens,
                                  unsigned *len)
 {
-    *len = kfe_p11_object_iv_size(object);
+    *len = object->iv_size;
     if (*len > 0)
         return KFE_OK;
     kfe_error err = copy(token, object);

@@ -47,8 +47,8 @@ kfe_error kfe_p11_find(kfe_p11_session *session, CK_ATTRIBUTE *attributes, CK_UL
     return err;
 }
 
-kfe_error kfe_p11_read(kfe_p11_session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attributes,
-                       CK_ULONG n)
+kfe_error kfe_p11_read_known(kfe_p11_session *session, CK_OBJECT_HANDLE object,
+                             CK_ATTRIBUTE *attributes, CK_ULONG n)
 {
     CK_RV rv = session->calls->C_GetAttributeValue(session->handle, object, attributes, n);
     switch (rv) {
@@ -57,11 +57,20 @@ kfe_error kfe_p11_read(kfe_p11_session *session, CK_OBJECT_HANDLE object, CK_ATT
     case CKR_ATTRIBUTE_TYPE_INVALID:
     case CKR_BUFFER_TOO_SMALL:
         return KFE_OK;
-    case CKR_OBJECT_HANDLE_INVALID: /* somebody destroyed it after we found it */
-        for (CK_ULONG i = 0; i < n; i++)
-            attributes[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
-        return KFE_OK;
     default:
         return kfe_p11_session_fail(session, rv, "C_GetAttributeValue");
     }
+}
+
+kfe_error kfe_p11_read(kfe_p11_session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attributes,
+                       CK_ULONG n)
+{
+    CK_RV before = session->rv;
+    kfe_error err = kfe_p11_read_known(session, object, attributes, n);
+    if (!err || session->rv != CKR_OBJECT_HANDLE_INVALID)
+        return err;
+    session->rv = before;
+    for (CK_ULONG i = 0; i < n; i++)
+        attributes[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
+    return KFE_OK;
 }

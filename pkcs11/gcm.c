@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include <kfe/config.h>
+#include <kfe/secret.h>
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/gcm.h"
@@ -93,6 +93,7 @@ kfe_error kfe_p11_gcm_open(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_p
     uint8_t *sealed = m->work, *opened = m->work + m->len + KFE_P11_TAG_LEN;
     CK_ULONG got = m->len + KFE_P11_TAG_LEN + SPARE;
     m->forged = false;
+    session->doubt = CKR_OK;
     memcpy(sealed, m->in, m->len);
     memcpy(sealed + m->len, m->tag, KFE_P11_TAG_LEN);
     CK_RV rv = session->calls->C_DecryptInit(session->handle, &mechanism, key);
@@ -107,7 +108,7 @@ kfe_error kfe_p11_gcm_open(kfe_p11_session *session, CK_OBJECT_HANDLE key, kfe_p
                    : kfe_p11_session_fail(session, rv, "C_Decrypt with CKM_AES_GCM");
     if (got != m->len)
         return kfe_p11_session_fail(session, CKR_GENERAL_ERROR, "C_Decrypt with CKM_AES_GCM");
-    memcpy(m->out, opened, m->len);
+    kfe_secret_copy(m->out, opened, m->len);
     return KFE_OK;
 }
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
-#include "pkcs11/find.h"
 #include "pkcs11/id.h"
 
-enum { VERSION_LEN = 4 };
+enum { VERSION_LEN = 4, DRAWN_LEN = 24 };
 
 static void put_version(uint32_t v, kfe_p11_id *out)
 {
@@ -36,6 +35,14 @@ void kfe_p11_id_of_state(const kfe_key_ref *ref, kfe_key_state state, kfe_p11_id
     put_name(ref->name, out);
 }
 
+kfe_error kfe_p11_id_draw(kfe_p11_id *out)
+{
+    if (getrandom(out->bytes, DRAWN_LEN, 0) != DRAWN_LEN)
+        return kfe_fail(KFE_E_RANDOM, "getrandom gives no random bytes");
+    out->len = DRAWN_LEN;
+    return KFE_OK;
+}
+
 kfe_p11_id_kind kfe_p11_id_parse(const kfe_p11_id *id, const char *name, uint32_t *version,
                                  kfe_key_state *state)
 {
@@ -59,21 +66,4 @@ kfe_p11_id_kind kfe_p11_id_parse(const kfe_p11_id *id, const char *name, uint32_
     *state = (kfe_key_state)b[VERSION_LEN];
     return *state == KFE_KEY_DECRYPT_ONLY || *state == KFE_KEY_DESTROYED ? KFE_P11_ID_MARKER
                                                                          : KFE_P11_ID_DAMAGED;
-}
-
-kfe_error kfe_p11_id_choose(kfe_p11_session *session, CK_OBJECT_CLASS class, const kfe_key_ref *ref,
-                            kfe_p11_id *out)
-{
-    CK_BBOOL yes = CK_TRUE;
-    kfe_p11_found others;
-    kfe_p11_id_of_key(ref, true, out);
-    CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &class, sizeof(class)},
-                             {CKA_TOKEN, &yes, sizeof(yes)},
-                             {CKA_ID, out->bytes, out->len}};
-    kfe_error err = kfe_p11_find(session, wanted, sizeof(wanted) / sizeof(wanted[0]), &others);
-    if (err)
-        return err;
-    kfe_p11_id_of_key(ref, others.n == 0, out);
-    free(others.at);
-    return KFE_OK;
 }

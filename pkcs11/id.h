@@ -8,6 +8,7 @@
  *   version name           the key too, where another object already bears those 4 bytes. On some
  *                          tokens a second secret key with an id takes the first one's place,
  *                          whatever its label, and the first is gone
+ *   24 random bytes        a key in the making (maker.h)
  *   version state name     a marker of that version's state (marker.h): one byte, a kfe_key_state,
  *                          which no name begins with
  *
@@ -27,6 +28,8 @@ typedef struct {
 /* `plain`: the first form, else the second. */
 void kfe_p11_id_of_key(const kfe_key_ref *ref, bool plain, kfe_p11_id *out);
 void kfe_p11_id_of_state(const kfe_key_ref *ref, kfe_key_state state, kfe_p11_id *out);
+/* One that no other object has. KFE_E_RANDOM. */
+kfe_error kfe_p11_id_draw(kfe_p11_id *out);
 
 typedef enum {
     KFE_P11_ID_FOREIGN, /* none of ours */
@@ -38,10 +41,5 @@ typedef enum {
 /* What an id under that name is; its version, and the state that a marker tells (else active). */
 kfe_p11_id_kind kfe_p11_id_parse(const kfe_p11_id *id, const char *name, uint32_t *version,
                                  kfe_key_state *state);
-
-/* The id for a new key object of that class: the first form unless another such object of the token
- * has it. */
-kfe_error kfe_p11_id_choose(kfe_p11_session *session, CK_OBJECT_CLASS class, const kfe_key_ref *ref,
-                            kfe_p11_id *out);
 
 #endif

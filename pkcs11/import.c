@@ -7,9 +7,9 @@
 
 #include "pkcs11/catalog.h"
 #include "pkcs11/find.h"
-#include "pkcs11/id.h"
 #include "pkcs11/import.h"
 #include "pkcs11/lookup.h"
+#include "pkcs11/maker.h"
 #include "pkcs11/secretkey.h"
 
 enum { WRAPPED_LEN = 40 };
@@ -20,6 +20,7 @@ struct job {
     uint32_t version; /* import: written */
     uint8_t key[32];
     uint8_t wrapped[WRAPPED_LEN];
+    CK_OBJECT_HANDLE by; /* import_wrapped: the key that unwraps */
 };
 
 static kfe_error job_new(struct job **out, const char *name, const char *kek)
@@ -78,7 +79,6 @@ struct template
     CK_OBJECT_CLASS class;
     CK_KEY_TYPE type;
     CK_BBOOL yes, no;
-    kfe_p11_id id;
     CK_ATTRIBUTE a[16];
     CK_ULONG n;
 };
@@ -88,26 +88,21 @@ static void add(struct template *t, CK_ATTRIBUTE_TYPE type, const void *value, s
     t->a[t->n++] = (CK_ATTRIBUTE){type, (void *)(uintptr_t)value, len};
 }
 
-static kfe_error fill(struct template *t, kfe_p11_session *session, const struct job *job)
+static void fill(struct template *t, const kfe_p11_id *id, const struct job *job)
 {
     static const CK_ATTRIBUTE_TYPE on[] = {CKA_TOKEN, CKA_PRIVATE, CKA_SENSITIVE, CKA_SIGN};
     static const CK_ATTRIBUTE_TYPE off[] = {CKA_EXTRACTABLE, CKA_VERIFY, CKA_ENCRYPT, CKA_DECRYPT,
                                             CKA_WRAP,        CKA_UNWRAP, CKA_DERIVE};
-    const kfe_key_ref ref = {job->name, job->version};
     *t = (struct template){
         .class = CKO_SECRET_KEY, .type = CKK_GENERIC_SECRET, .yes = CK_TRUE, .no = CK_FALSE};
-    kfe_error err = kfe_p11_id_choose(session, t->class, &ref, &t->id);
-    if (err)
-        return err;
     add(t, CKA_CLASS, &t->class, sizeof(t->class));
     add(t, CKA_KEY_TYPE, &t->type, sizeof(t->type));
     add(t, CKA_LABEL, job->name, strlen(job->name));
-    add(t, CKA_ID, t->id.bytes, t->id.len);
+    add(t, CKA_ID, id->bytes, id->len);
     for (size_t i = 0; i < sizeof(on) / sizeof(on[0]); i++)
         add(t, on[i], &t->yes, sizeof(t->yes));
     for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
         add(t, off[i], &t->no, sizeof(t->no));
-    return KFE_OK;
 }
 
 static kfe_error next_version(kfe_p11_session *session, struct job *job)
@@ -124,61 +119,55 @@ static kfe_error next_version(kfe_p11_session *session, struct job *job)
     return KFE_OK;
 }
 
-/* A token may take a template and do as it likes; and two operators may come at once. */
-static kfe_error verify(kfe_p11_session *session, const struct job *job, CK_OBJECT_HANDLE made)
+static kfe_error create(kfe_p11_session *session, const kfe_p11_id *id, const void *arg,
+                        CK_OBJECT_HANDLE *out)
 {
-    const kfe_key_ref ref = {job->name, job->version};
-    kfe_p11_entry entry;
-    kfe_error err = kfe_p11_lookup(session, &ref, &entry);
-    if (err == KFE_E_KEY_DENIED || err == KFE_E_KEY_UNKNOWN)
-        session->calls->C_DestroyObject(session->handle, made);
-    return err;
+    const struct job *job = arg;
+    struct template t;
+    fill(&t, id, job);
+    add(&t, CKA_VALUE, job->key, sizeof(job->key));
+    CK_RV rv = session->calls->C_CreateObject(session->handle, t.a, t.n, out);
+    return rv == CKR_OK ? KFE_OK
+                        : kfe_p11_session_fail(session, rv, "C_CreateObject with the key's bytes");
 }
 
 static kfe_error import_work(kfe_p11_session *session, void *arg)
 {
     struct job *job = *(struct job **)arg;
-    struct template t;
-    CK_OBJECT_HANDLE made;
     kfe_error err = next_version(session, job);
-    if (!err)
-        err = fill(&t, session, job);
-    if (err)
-        return err;
-    add(&t, CKA_VALUE, job->key, sizeof(job->key));
-    CK_RV rv = session->calls->C_CreateObject(session->handle, t.a, t.n, &made);
-    if (rv != CKR_OK)
-        return kfe_p11_session_fail(session, rv, "C_CreateObject with the key's bytes");
-    session->changed = true;
-    return verify(session, job, made);
+    const kfe_key_ref ref = {job->name, job->version};
+    return err ? err : kfe_p11_make_key(session, CKO_SECRET_KEY, &ref, create, job);
+}
+
+static kfe_error unwrap(kfe_p11_session *session, const kfe_p11_id *id, const void *arg,
+                        CK_OBJECT_HANDLE *out)
+{
+    const struct job *job = arg;
+    CK_MECHANISM mechanism = {CKM_AES_KEY_WRAP, NULL, 0};
+    CK_ULONG len = KFE_P11_KEY_LEN;
+    CK_BYTE *wrapped = (CK_BYTE *)(uintptr_t)job->wrapped;
+    struct template t;
+    fill(&t, id, job);
+    add(&t, CKA_VALUE_LEN, &len, sizeof(len));
+    CK_RV rv = session->calls->C_UnwrapKey(session->handle, &mechanism, job->by, wrapped,
+                                           sizeof(job->wrapped), t.a, t.n, out);
+    if (rv == CKR_ATTRIBUTE_READ_ONLY || rv == CKR_TEMPLATE_INCONSISTENT)
+        rv = session->calls->C_UnwrapKey(session->handle, &mechanism, job->by, wrapped,
+                                         sizeof(job->wrapped), t.a, t.n - 1, out);
+    if (rv != CKR_OK && kfe_p11_bad_data(session, rv))
+        return kfe_fail(KFE_E_ARGUMENT, "these bytes do not unwrap under key %.80s", job->kek);
+    return rv == CKR_OK ? KFE_OK
+                        : kfe_p11_session_fail(session, rv, "C_UnwrapKey with CKM_AES_KEY_WRAP");
 }
 
 static kfe_error import_wrapped_work(kfe_p11_session *session, void *arg)
 {
     struct job *job = *(struct job **)arg;
-    CK_OBJECT_HANDLE kek = CK_INVALID_HANDLE, made;
-    kfe_error err = find_kek(session, job->kek, CKA_UNWRAP, &kek);
+    kfe_error err = find_kek(session, job->kek, CKA_UNWRAP, &job->by);
     if (!err)
         err = next_version(session, job);
-    struct template t;
-    if (!err)
-        err = fill(&t, session, job);
-    if (err)
-        return err;
-    CK_MECHANISM mechanism = {CKM_AES_KEY_WRAP, NULL, 0};
-    CK_ULONG len = KFE_P11_KEY_LEN;
-    add(&t, CKA_VALUE_LEN, &len, sizeof(len));
-    CK_RV rv = session->calls->C_UnwrapKey(session->handle, &mechanism, kek, job->wrapped,
-                                           sizeof(job->wrapped), t.a, t.n, &made);
-    if (rv == CKR_ATTRIBUTE_READ_ONLY || rv == CKR_TEMPLATE_INCONSISTENT)
-        rv = session->calls->C_UnwrapKey(session->handle, &mechanism, kek, job->wrapped,
-                                         sizeof(job->wrapped), t.a, t.n - 1, &made);
-    if (rv != CKR_OK && kfe_p11_bad_data(session, rv))
-        return kfe_fail(KFE_E_ARGUMENT, "these bytes do not unwrap under key %.80s", job->kek);
-    if (rv != CKR_OK)
-        return kfe_p11_session_fail(session, rv, "C_UnwrapKey with CKM_AES_KEY_WRAP");
-    session->changed = true;
-    return verify(session, job, made);
+    const kfe_key_ref ref = {job->name, job->version};
+    return err ? err : kfe_p11_make_key(session, CKO_SECRET_KEY, &ref, unwrap, job);
 }
 
 /* A task outlives its caller when the token hangs. */
@@ -203,7 +192,7 @@ kfe_error kfe_p11_import(kfe_p11_token *token, const char *name, const uint8_t k
     kfe_error err = job_new(&job, name, "");
     if (err)
         return err;
-    memcpy(job->key, key, sizeof(job->key));
+    kfe_secret_copy(job->key, key, sizeof(job->key));
     return run_import(token, &import_task, job, version);
 }
 

@@ -120,7 +120,8 @@ static bool give_up(kfe_p11_token *token, kfe_p11_job *job, char why[KFE_P11_DET
     kfe_p11_worker *worker = job->worker;
     snprintf(why, KFE_P11_DETAIL_MAX, "the HSM did not answer within %llu ms%s",
              (unsigned long long)token->timeout_ms,
-             job->write ? ": what was to be written may be, look at it" : "");
+             job->write ? ": what was to be written may be there, or come; see `kfe keys list`"
+                        : "");
     atomic_fetch_add(&token->meter.timeouts, 1);
     bool runs = worker == &token->control_worker;
     bool waits = !worker && take_out(&token->control_queue, job);

@@ -51,21 +51,28 @@ kfe_error kfe_p11_kek_wrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, k
     return KFE_OK;
 }
 
+void kfe_p11_kek_message(kfe_bytes aad, const uint8_t *wrapped, kfe_p11_message *m)
+{
+    const uint8_t *at = wrapped + 1;
+    *m = (kfe_p11_message){.aad = aad.data,
+                           .aad_size = aad.len,
+                           .in = at + IV_LEN,
+                           .len = KFE_P11_SECRET_LEN,
+                           .iv_size = IV_LEN};
+    memcpy(m->iv, at, IV_LEN);
+    memcpy(m->tag, at + IV_LEN + KFE_P11_SECRET_LEN, KFE_P11_TAG_LEN);
+}
+
 static kfe_error unwrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe_bytes aad,
-                            const uint8_t *at, uint8_t secret[KFE_P11_SECRET_LEN])
+                            const uint8_t *wrapped, uint8_t secret[KFE_P11_SECRET_LEN])
 {
     uint8_t *work = kfe_secret_alloc(ROOM);
     if (!work)
         return KFE_E_MEMORY;
-    kfe_p11_message m = {.aad = aad.data,
-                         .aad_size = aad.len,
-                         .in = at + IV_LEN,
-                         .len = KFE_P11_SECRET_LEN,
-                         .out = secret,
-                         .iv_size = IV_LEN,
-                         .work = work};
-    memcpy(m.iv, at, IV_LEN);
-    memcpy(m.tag, at + IV_LEN + KFE_P11_SECRET_LEN, KFE_P11_TAG_LEN);
+    kfe_p11_message m;
+    kfe_p11_kek_message(aad, wrapped, &m);
+    m.out = secret;
+    m.work = work;
     kfe_error err = kfe_p11_gcm_open(session, kek, &m);
     kfe_secret_free(work);
     return !err && m.forged ? kfe_p11_kek_refused() : err;
@@ -118,14 +125,14 @@ static kfe_error read_secret(kfe_p11_session *session, CK_OBJECT_HANDLE object,
     if (!value)
         return KFE_E_MEMORY;
     CK_ATTRIBUTE a[] = {{CKA_VALUE, value, room}};
-    kfe_error err = kfe_p11_read(session, object, a, 1);
+    kfe_error err = kfe_p11_read_known(session, object, a, 1);
     if (!err && a[0].ulValueLen == CK_UNAVAILABLE_INFORMATION)
         err = kfe_fail(KFE_E_KEY_DENIED, "the token does not give out what it unwrapped: use a key "
                                          "that may decrypt by CKM_AES_GCM");
     if (!err && a[0].ulValueLen != KFE_P11_SECRET_LEN)
         err = kfe_fail(KFE_E_AUTH, "the session secret has %lu bytes", a[0].ulValueLen);
     if (!err)
-        memcpy(secret, value, KFE_P11_SECRET_LEN);
+        kfe_secret_copy(secret, value, KFE_P11_SECRET_LEN);
     kfe_secret_free(value);
     return err;
 }
@@ -164,7 +171,7 @@ kfe_error kfe_p11_kek_unwrap(kfe_p11_session *session, CK_OBJECT_HANDLE kek, kfe
     case 1:
         return unwrap_rfc3394(session, kek, wrapped.data + 1, secret);
     case 2:
-        return unwrap_gcm(session, kek, aad, wrapped.data + 1, secret);
+        return unwrap_gcm(session, kek, aad, wrapped.data, secret);
     default:
         return kfe_fail(KFE_E_KEY_DENIED,
                         "the session secret is wrapped by RSA, the key is an AES key");

@@ -8,6 +8,7 @@
 
 #include <kfe/keys.h>
 
+#include "pkcs11/gcm.h"
 #include "pkcs11/session.h"
 
 enum { KFE_P11_SECRET_LEN = 32, KFE_P11_RFC3394_LEN = 40 };
@@ -20,6 +21,10 @@ kfe_error kfe_p11_kek_wrap_gcm(kfe_p11_session *session, CK_OBJECT_HANDLE kek, k
 kfe_error kfe_p11_kek_wrap_rfc3394(kfe_p11_session *session, CK_OBJECT_HANDLE kek,
                                    const uint8_t secret[KFE_P11_SECRET_LEN],
                                    uint8_t out[KFE_KEY_WRAPPED_MAX], size_t *len);
+
+/* A secret wrapped in form 2 as a message to be opened; `out` and `work` are the caller's to add.
+ */
+void kfe_p11_kek_message(kfe_bytes aad, const uint8_t *wrapped, kfe_p11_message *m);
 
 /* KFE_E_AUTH, in the same words for every form and reason: a forger learns nothing from them. */
 kfe_error kfe_p11_kek_refused(void);

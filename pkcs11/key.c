@@ -73,7 +73,7 @@ static kfe_error derive(kfe_key *self, const uint8_t *context, size_t len, uint8
         err = kfe_p11_token_read(key->keys->token, &mac_task, &job);
     memset(out, 0, MAC_LEN);
     if (!err)
-        memcpy(out, job.out, MAC_LEN);
+        kfe_secret_copy(out, job.out, MAC_LEN);
     mac_drop(&job);
     return err;
 }
@@ -135,8 +135,9 @@ static void ability(kfe_key *self, kfe_key_ability *out)
         out->kinds = 1u << KFE_WRAPPED;
     out->key_len = aes ? (unsigned)use->len : 0;
     out->sealing = aes || rsa ? KFE_WRAPPED : KFE_DERIVED;
-    if (key->keys->session != KFE_P11_AUTO)
-        out->sealing = sealing[key->keys->session];
+    const kfe_p11_session_kind wanted = kfe_p11_keys_kind(key->keys, key->object->name);
+    if (wanted != KFE_P11_AUTO)
+        out->sealing = sealing[wanted];
 }
 
 static void release(kfe_key *self)
@@ -174,13 +175,11 @@ static kfe_error find_work(kfe_p11_session *session, void *arg)
     struct finding *job = arg;
     const kfe_key_ref ref = {job->name, job->version};
     job->logins = session->logins;
-    kfe_error err = kfe_p11_lookup(session, &ref, &job->entry);
+    const bool expected = job->object || job->version == 0; /* no record names the current one */
+    kfe_error err = kfe_p11_lookup(session, &ref, expected, &job->entry, &job->use);
     if ((err == KFE_E_KEY_DESTROYED || err == KFE_E_KEY_UNKNOWN) && job->object)
         kfe_p11_object_destroy_copy(job->object, session);
-    if (err)
-        return err;
-    const kfe_key_ref exact = {job->entry.name, job->entry.version};
-    return kfe_p11_secretkey_look(session, job->entry.key, &exact, &job->use);
+    return err;
 }
 
 static void find_drop(void *arg)
@@ -204,6 +203,7 @@ static kfe_error hand_out(kfe_key **out, kfe_p11_keys *keys, const struct findin
     key->base = (kfe_key){&ops, found->entry.version, found->entry.state};
     key->keys = keys;
     key->use = found->use;
+    key->object->may_encrypt = found->use.encrypt;
     *out = &key->base;
     return KFE_OK;
 }
@@ -221,19 +221,46 @@ kfe_error kfe_p11_key_new(kfe_key **out, kfe_p11_keys *keys, const kfe_key_ref *
     return err;
 }
 
-void kfe_p11_keys_init(kfe_p11_keys *keys, kfe_p11_token *token, const kfe_config *config)
+kfe_error kfe_p11_keys_init(kfe_p11_keys *keys, kfe_p11_token *token, const kfe_config *config)
+{
+    const char *kinds = kfe_config_get(config, "encryption.keyprovider.pkcs11.session");
+    keys->token = token;
+    keys->kinds = strdup(kinds ? kinds : "auto");
+    if (!keys->kinds)
+        return kfe_fail(KFE_E_MEMORY, "no memory for a KeyProvider");
+    kfe_p11_objects_init(&keys->objects);
+    return KFE_OK;
+}
+
+/* The configuration was checked when it was set. */
+static kfe_p11_session_kind kind_of(const char *kind, size_t len)
 {
     static const char *const names[] = {"auto", "derived", "wrapped", "direct"};
-    const char *session = kfe_config_get(config, "encryption.keyprovider.pkcs11.session");
-    keys->token = token;
-    keys->session = KFE_P11_AUTO;
-    for (int i = KFE_P11_AUTO; session && i <= KFE_P11_DIRECT; i++)
-        if (strcmp(session, names[i]) == 0)
-            keys->session = i;
-    kfe_p11_objects_init(&keys->objects);
+    kfe_p11_session_kind i = KFE_P11_DIRECT;
+    while (i > KFE_P11_AUTO && (strlen(names[i]) != len || strncmp(names[i], kind, len) != 0))
+        i--;
+    return i;
+}
+
+kfe_p11_session_kind kfe_p11_keys_kind(const kfe_p11_keys *keys, const char *name)
+{
+    const size_t name_len = strlen(name);
+    kfe_p11_session_kind all = KFE_P11_AUTO;
+    for (const char *item = keys->kinds; item; item = strchr(item, ',')) {
+        item += *item == ',';
+        const size_t len = strcspn(item, ",");
+        const char *equals = memrchr(item, '=', len); /* a name may hold another one */
+        const char *kind = equals ? equals + 1 : item;
+        if (!equals)
+            all = kind_of(kind, len);
+        else if ((size_t)(equals - item) == name_len && strncmp(item, name, name_len) == 0)
+            return kind_of(kind, (size_t)(item + len - kind));
+    }
+    return all;
 }
 
 void kfe_p11_keys_wipe(kfe_p11_keys *keys)
 {
     kfe_p11_objects_wipe(&keys->objects);
+    free(keys->kinds);
 }

@@ -36,7 +36,8 @@ static kfe_error memory_get(memory **out)
         return kfe_fail(KFE_E_MEMORY, "no memory to note refused PINs in: %s", strerror(errno));
     kfe_error err = KFE_OK;
     if (madvise(mine, sizeof(*mine), MADV_DONTDUMP) != 0 || mlock(mine, sizeof(*mine)) != 0)
-        err = kfe_fail(KFE_E_MEMORY, "cannot protect memory to note refused PINs in: %s",
+        err = kfe_fail(KFE_E_MEMORY,
+                       "cannot lock a page to note refused PINs in: %s; raise RLIMIT_MEMLOCK",
                        strerror(errno));
     else if (getrandom(mine->salt, sizeof(mine->salt), 0) != (ssize_t)sizeof(mine->salt))
         err = kfe_fail(KFE_E_RANDOM, "getrandom gives no random bytes");

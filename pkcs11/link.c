@@ -17,7 +17,7 @@ static kfe_error pin_from_opener(kfe_p11_token *token, uint8_t pin[KFE_P11_PIN_M
 {
     token->pin = pin;
     pthread_cond_broadcast(&token->changed);
-    while (token->pin && token->opening)
+    while (token->pin && token->opening) /* open gives it, or ends at its deadline */
         pthread_cond_wait(&token->changed, &token->lock);
     if (token->pin) {
         token->pin = NULL;
@@ -129,6 +129,24 @@ static kfe_error connect(kfe_p11_token *token)
     return KFE_OK;
 }
 
+static kfe_error within(kfe_p11_token *token, kfe_error (*step)(kfe_p11_token *token))
+{
+    kfe_p11_module_enter(token->module);
+    kfe_error err = step(token);
+    kfe_p11_module_leave(token->module);
+    return err;
+}
+
+/* Of a start that comes while this goes on the sessions may be: then a loss is blamed on it. */
+static kfe_error connect_anew(kfe_p11_token *token)
+{
+    const uint64_t starts = kfe_p11_module_starts(token->module);
+    kfe_error err = within(token, connect);
+    if (!err)
+        token->starts = starts;
+    return err;
+}
+
 /* What of the link is still there? The control thread alone writes what is read here. */
 typedef enum { LINK_WHOLE, LINK_NO_LOGIN, LINK_GONE } link_state;
 
@@ -168,14 +186,6 @@ static kfe_error log_in_again(kfe_p11_token *token)
     return KFE_OK;
 }
 
-static kfe_error within(kfe_p11_token *token, kfe_error (*step)(kfe_p11_token *token))
-{
-    kfe_p11_module_enter(token->module);
-    kfe_error err = step(token);
-    kfe_p11_module_leave(token->module);
-    return err;
-}
-
 /* So do some modules that somebody finalised, and say no word of it. */
 static bool shows_nothing(kfe_p11_token *token)
 {
@@ -184,6 +194,28 @@ static bool shows_nothing(kfe_p11_token *token)
     CK_RV rv = token->calls->C_GetSlotList(CK_TRUE, NULL, &n);
     kfe_p11_module_leave(token->module);
     return rv == CKR_OK && n == 0;
+}
+
+/* The application may have finalised the module and started it again: it is his then. */
+static void tell_of_loss(kfe_p11_token *token, CK_RV rv)
+{
+    const bool finalised = rv == CKR_CRYPTOKI_NOT_INITIALIZED;
+    if (finalised || (token->anchor != CK_INVALID_HANDLE &&
+                      (rv == CKR_SESSION_HANDLE_INVALID || rv == CKR_OBJECT_HANDLE_INVALID)))
+        kfe_p11_module_lost(token->module, token->starts, finalised);
+}
+
+/* What an earlier start gave is void; that it is gone is no sign of anything then. */
+static kfe_error restart(kfe_p11_token *token, bool anew)
+{
+    uint64_t starts = token->starts;
+    kfe_error err = kfe_p11_module_restart(token->module, anew, &starts);
+    pthread_mutex_lock(&token->lock);
+    if (starts != token->starts)
+        token->anchor = CK_INVALID_HANDLE;
+    token->starts = starts;
+    pthread_mutex_unlock(&token->lock);
+    return err;
 }
 
 static kfe_error get_back(kfe_p11_token *token, bool anew)
@@ -196,20 +228,21 @@ static kfe_error get_back(kfe_p11_token *token, bool anew)
         return KFE_OK;
     if (state == LINK_NO_LOGIN)
         return within(token, log_in_again);
+    tell_of_loss(token, rv);
     /* Sessions that are only out of reach would be lost for ever by opening others. */
     kfe_p11_cure cure = kfe_p11_ckr_cure(rv);
     if (!anew && cure != KFE_P11_SESSION_LOST && cure != KFE_P11_OBJECT_LOST)
         return kfe_p11_ckr_fail(rv, "a look at the token");
     if (anew || rv == CKR_CRYPTOKI_NOT_INITIALIZED) {
-        kfe_error err = kfe_p11_module_restart(token->module, anew, &token->starts);
+        kfe_error err = restart(token, anew);
         if (err)
             return err;
     }
-    kfe_error err = within(token, connect);
+    kfe_error err = connect_anew(token);
     if (err != KFE_E_PROVIDER || anew || !shows_nothing(token))
         return err;
-    err = kfe_p11_module_restart(token->module, false, &token->starts);
-    return err ? err : within(token, connect);
+    err = restart(token, false);
+    return err ? err : connect_anew(token);
 }
 
 static kfe_error first_time(kfe_p11_token *token)
@@ -256,6 +289,8 @@ kfe_error kfe_p11_link_heal(kfe_p11_worker *self, uint64_t lost)
         token->wanted = true;
         pthread_cond_signal(&token->control);
     }
+    /* The control thread sees `wanted` after what it is at, or with the breaker's next try; each
+     * try counts. One that hangs is its callers' loss, who have deadlines, and ours until close. */
     while (token->logins == lost && token->attempts == before && !token->closing)
         pthread_cond_wait(&token->changed, &token->lock);
     kfe_error err = token->closing ? kfe_fail(KFE_E_PROVIDER, "the KeyProvider was closed")
@@ -340,15 +375,18 @@ void kfe_p11_link_close(kfe_p11_token *token)
     if (!token->module)
         return;
     kfe_p11_module_enter(token->module);
-    /* Unless their numbers belong to somebody else by now. */
-    bool ours = token->anchor != CK_INVALID_HANDLE &&
-                kfe_p11_mark_check(&token->ours, token->calls, token->anchor) == CKR_OK;
+    /* Unless their numbers belong to somebody else by now, and the module with them. */
+    CK_RV rv = token->anchor == CK_INVALID_HANDLE
+                   ? CKR_SESSION_HANDLE_INVALID
+                   : kfe_p11_mark_check(&token->ours, token->calls, token->anchor);
+    bool ours = rv == CKR_OK;
     for (size_t i = 0; i < sizeof(token->workers) / sizeof(token->workers[0]); i++)
         kfe_p11_link_drop(&token->workers[i], ours);
     kfe_p11_link_drop(&token->control_worker, ours && !token->control_worker.borrowed);
     if (ours)
         token->calls->C_CloseSession(token->anchor);
     kfe_p11_module_leave(token->module);
+    tell_of_loss(token, rv);
     kfe_p11_module_put(token->module);
     token->module = NULL;
 }

@@ -21,7 +21,13 @@ typedef struct {
 /* Makes sure the user is logged in to the token of that open session; the PIN is asked for only
  * when it is needed. KFE_E_CREDENTIALS: the token refuses the PIN, or did before (a refused PIN is
  * not tried again in this process), or is one try from locking or locked. KFE_E_CONFIG: no PIN, or
- * what `source` says. */
+ * what `source` says.
+ *
+ * HSMs may say by any code that a PIN is wrong, and lock it all the same. So after one that says
+ * nothing of the PIN the token's flags are looked at: if it counts wrong PINs since, that one was
+ * refused. If not, it may be tried once more, then after 2 s, after 10 s, and every 60 s, whoever
+ * in this process tries (KFE_E_PROVIDER meanwhile), until a login succeeds. What says that session
+ * or slot are gone does not count. */
 kfe_error kfe_p11_login(kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSION_HANDLE session,
                         const kfe_p11_pin_source *source);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pkcs11/lookup.h"
-#include "pkcs11/secretkey.h"
 
 kfe_error kfe_p11_ambiguous(const kfe_p11_entry *entry)
 {
@@ -17,8 +16,11 @@ static kfe_error choose_current(const kfe_p11_catalog *catalog, const char *name
     if (*out)
         return KFE_OK;
     if (catalog->n == 0)
-        return kfe_fail(KFE_E_KEY_UNKNOWN, "the token has no private key object with label %.150s",
-                        name);
+        return kfe_fail(
+            KFE_E_KEY_UNKNOWN,
+            "the token has no private key object with label %.100s: make it by `kfe keys "
+            "create`, or look for its name in `kfe keys list`",
+            name);
     for (size_t i = 0; i < catalog->n; i++) {
         if (catalog->entries[i].state != KFE_KEY_DESTROYED)
             return kfe_fail(KFE_E_KEY_DENIED,
@@ -26,7 +28,9 @@ static kfe_error choose_current(const kfe_p11_catalog *catalog, const char *name
                             "one by `kfe keys rotate`",
                             name);
     }
-    return kfe_fail(KFE_E_KEY_DESTROYED, "every version of key %.150s was destroyed", name);
+    return kfe_fail(
+        KFE_E_KEY_DESTROYED,
+        "every version of key %.150s was destroyed: make a new one by `kfe keys rotate`", name);
 }
 
 static kfe_error choose_version(const kfe_p11_catalog *catalog, const kfe_key_ref *ref,
@@ -43,25 +47,41 @@ static kfe_error choose_version(const kfe_p11_catalog *catalog, const kfe_key_re
     return KFE_OK;
 }
 
-kfe_error kfe_p11_lookup(kfe_p11_session *session, const kfe_key_ref *ref, kfe_p11_entry *out)
+/* Among the versions of ref->name. */
+static kfe_error choose(const kfe_p11_catalog *catalog, const kfe_key_ref *ref, kfe_p11_entry *out)
 {
-    kfe_p11_catalog catalog;
     const kfe_p11_entry *entry = NULL;
-    kfe_error err = kfe_p11_catalog_load(&catalog, session, ref->name);
-    if (err)
-        return err;
-    if (ref->version == 0)
-        err = choose_current(&catalog, ref->name, &entry);
-    else
-        err = choose_version(&catalog, ref, &entry);
+    kfe_error err = ref->version == 0 ? choose_current(catalog, ref->name, &entry)
+                                      : choose_version(catalog, ref, &entry);
     if (!err && entry->hits > 1)
         err = kfe_p11_ambiguous(entry);
-    if (!err) {
-        const kfe_key_ref exact = {entry->name, entry->version};
-        err = kfe_p11_secretkey_check(session, entry->key, &exact);
-    }
     if (!err)
         *out = *entry;
+    return err;
+}
+
+typedef kfe_error loader(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name);
+
+static kfe_error look(kfe_p11_session *session, const kfe_key_ref *ref, loader *load,
+                      kfe_p11_entry *out)
+{
+    kfe_p11_catalog catalog;
+    kfe_error err = load(&catalog, session, ref->name);
+    if (err)
+        return err;
+    err = choose(&catalog, ref, out);
     kfe_p11_catalog_wipe(&catalog);
     return err;
+}
+
+kfe_error kfe_p11_lookup(kfe_p11_session *session, const kfe_key_ref *ref, bool expected,
+                         kfe_p11_entry *out, kfe_p11_use *use)
+{
+    kfe_error err = look(session, ref, kfe_p11_catalog_glance, out);
+    if (err == KFE_E_KEY_UNKNOWN && expected)
+        err = look(session, ref, kfe_p11_catalog_load, out);
+    if (err)
+        return err;
+    const kfe_key_ref exact = {out->name, out->version};
+    return kfe_p11_secretkey_look(session, out->key, &exact, use);
 }

@@ -35,10 +35,14 @@ struct kfe_p11_module {
 
     kfe_p11_lock lock; /* over all that follows, and over logins */
 
+    kfe_p11_login_doubt login_doubts[KFE_P11_LOGIN_DOUBTS];
+
     /* Of process `pid`. */
     pid_t pid;
     unsigned users;
     uint64_t starts;
+    bool up;     /* C_Initialize said so, and we have not finalised it since */
+    bool others; /* there are signs of an application that starts it, too */
     char path[PATH_MAX];
     char args[ARGS_MAX]; /* for pReserved; "": none */
 };
@@ -53,6 +57,25 @@ static CK_RV initialise(kfe_p11_module *module)
     return module->calls->C_Initialize(&args);
 }
 
+/* After one that failed. It may have started or left the module up all the same, and then it is
+ * ours to finalise in an outage, as nobody else will; but an application may start what was not up,
+ * and PKCS#11 would say the same of that, so it is left up by who leaves. What is known to be the
+ * application's stays so. */
+static void doubt(kfe_p11_module *module)
+{
+    CK_INFO info;
+    const bool theirs = module->up && atomic_load(&module->initialiser) == 0;
+    const bool down = module->calls->C_GetInfo(&info) == CKR_CRYPTOKI_NOT_INITIALIZED;
+    if (down) {
+        module->up = false;
+        atomic_store(&module->initialiser, 0);
+    } else if (!theirs) {
+        module->up = false;
+        module->others = true;
+        atomic_store(&module->initialiser, getpid());
+    }
+}
+
 static kfe_error start(kfe_p11_module *module)
 {
     pid_t before = atomic_load(&module->initialiser);
@@ -65,13 +88,15 @@ static kfe_error start(kfe_p11_module *module)
     if (rv == CKR_CRYPTOKI_ALREADY_INITIALIZED) {
         if (before != getpid())
             atomic_store(&module->initialiser, 0);
+        module->up = true;
         return KFE_OK;
     }
     if (rv != CKR_OK) {
-        atomic_store(&module->initialiser, 0);
+        doubt(module);
         return kfe_p11_ckr_fail(rv, "C_Initialize");
     }
     atomic_store(&module->initialiser, getpid());
+    module->up = true;
     module->starts++;
     return KFE_OK;
 }
@@ -131,15 +156,19 @@ static kfe_error use(kfe_p11_module *module, const char *path, const char *args,
     if (module->pid != getpid()) {
         module->pid = getpid();
         module->users = 0;
+        module->up = module->others = false;
         atomic_store(&module->inside, 0);
         atomic_store(&module->shut, false);
     }
     if (module->users == 0) {
         snprintf(module->path, sizeof(module->path), "%s", path);
         snprintf(module->args, sizeof(module->args), "%s", args);
+        const uint64_t before = module->starts;
         kfe_error err = start(module);
         if (err)
             return err;
+        if (module->starts != before) /* nobody had it up */
+            module->others = false;
     }
     if (strcmp(module->args, args) != 0)
         return kfe_fail(KFE_E_CONFIG,
@@ -161,7 +190,9 @@ kfe_error kfe_p11_module_get(kfe_p11_module **out, const char *path, const char 
         return kfe_fail(KFE_E_CONFIG, KFE_P11_INIT_ARGS_OPTION ": more than %d bytes",
                         ARGS_MAX - 1);
     if (!realpath(path, real))
-        return kfe_fail(KFE_E_CONFIG, "PKCS#11 module %s: %s", path, strerror(errno));
+        return kfe_fail(KFE_E_CONFIG,
+                        "module-path of encryption.keyprovider.pkcs11.uri, %.120s: %s", path,
+                        strerror(errno));
     kfe_p11_module *module = NULL;
     kfe_error err = record_for(real, &module);
     if (!err)
@@ -179,10 +210,40 @@ void kfe_p11_module_put(kfe_p11_module *module)
 {
     if (kfe_p11_module_lock(module) != KFE_OK)
         return;
-    if (module->pid == getpid() && --module->users == 0 &&
+    if (module->pid == getpid() && --module->users == 0 && !module->others &&
         atomic_load(&module->initialiser) == getpid()) {
-        atomic_store(&module->initialiser, 0);
-        module->calls->C_Finalize(NULL);
+        if (module->calls->C_Finalize(NULL) != CKR_OK) {
+            doubt(module);
+        } else {
+            module->up = false;
+            atomic_store(&module->initialiser, 0);
+        }
+    }
+    kfe_p11_module_unlock(module);
+}
+
+uint64_t kfe_p11_module_starts(kfe_p11_module *module)
+{
+    if (kfe_p11_module_lock(module) != KFE_OK)
+        return 0;
+    uint64_t starts = module->starts;
+    kfe_p11_module_unlock(module);
+    return starts;
+}
+
+/* Sessions may have been closed by somebody, or lost by the token, so that alone does not make it
+ * another's: it is not finalised when we leave, but in an outage it still is, as a token that only
+ * comes back by that would be lost for good. */
+void kfe_p11_module_lost(kfe_p11_module *module, uint64_t starts, bool finalised)
+{
+    if (kfe_p11_module_lock(module) != KFE_OK)
+        return;
+    if (module->pid == getpid() && module->up && module->starts == starts) {
+        module->others = true;
+        if (finalised) {
+            module->up = false;
+            atomic_store(&module->initialiser, 0);
+        }
     }
     kfe_p11_module_unlock(module);
 }
@@ -197,6 +258,11 @@ void kfe_p11_module_unlock(kfe_p11_module *module)
     kfe_p11_lock_release(&module->lock);
 }
 
+kfe_p11_login_doubt *kfe_p11_module_login_doubts(kfe_p11_module *module)
+{
+    return module->login_doubts;
+}
+
 /* ---- Starting again ------------------------------------------------------------------ */
 
 static void pause_1_ms(void)
@@ -205,7 +271,8 @@ static void pause_1_ms(void)
     nanosleep(&ms, NULL);
 }
 
-/* Restarts are rare and short: a look each millisecond costs nobody anything. */
+/* Restarts are rare and short: a look each millisecond costs nobody anything. One that hangs in
+ * C_Initialize holds up the crew's threads alone, whose callers have deadlines. */
 void kfe_p11_module_enter(kfe_p11_module *module)
 {
     for (;;) {
@@ -228,8 +295,10 @@ static void finalise_when_empty(kfe_p11_module *module)
     atomic_store(&module->shut, true);
     for (int ms = 0; ms < EMPTY_MS && atomic_load(&module->inside) > 0; ms++)
         pause_1_ms();
-    if (atomic_load(&module->inside) == 0)
+    if (atomic_load(&module->inside) == 0) {
+        module->up = false;
         module->calls->C_Finalize(NULL);
+    }
 }
 
 kfe_error kfe_p11_module_restart(kfe_p11_module *module, bool anew, uint64_t *starts)

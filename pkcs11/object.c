@@ -5,6 +5,7 @@
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/find.h"
+#include "pkcs11/id.h"
 #include "pkcs11/lookup.h"
 #include "pkcs11/object.h"
 
@@ -107,6 +108,8 @@ static void forget(kfe_p11_object *object)
 void kfe_p11_object_found(kfe_p11_object *object, uint64_t logins, CK_OBJECT_HANDLE handle)
 {
     pthread_mutex_lock(&object->lock);
+    if (object->handle != handle && object->logins == logins)
+        object->known.len = object->known.wrapped_len = 0; /* that was another one */
     if (object->handle != handle || object->logins != logins)
         forget(object);
     if (object->logins != logins)
@@ -127,64 +130,45 @@ kfe_error kfe_p11_object_end(kfe_p11_object *object, const kfe_p11_session *sess
     return err;
 }
 
-unsigned kfe_p11_object_iv_size(kfe_p11_object *object)
+/* ---- Handles ------------------------------------------------------------------------------ */
+
+/* CK_INVALID_HANDLE: none that may be tried in that session. */
+static CK_OBJECT_HANDLE known(kfe_p11_object *object, const kfe_p11_session *session, bool copy)
 {
+    CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
     pthread_mutex_lock(&object->lock);
-    unsigned len = object->iv_size;
+    if (session->sure && object->logins == session->logins)
+        handle = copy ? object->copy : object->handle;
     pthread_mutex_unlock(&object->lock);
-    return len;
+    return handle;
 }
 
-void kfe_p11_object_set_iv_size(kfe_p11_object *object, unsigned len)
+/* Not private, it would be one that anybody may have put there. */
+static kfe_error look_at(const kfe_p11_object *object, kfe_p11_session *session,
+                         CK_OBJECT_HANDLE handle, bool *is_it)
 {
-    pthread_mutex_lock(&object->lock);
-    object->iv_size = len;
-    pthread_mutex_unlock(&object->lock);
+    CK_BYTE label[KFE_NAME_MAX];
+    CK_BBOOL private = CK_FALSE;
+    kfe_p11_id id;
+    kfe_key_state state;
+    uint32_t version = 0;
+    const size_t len = strlen(object->name);
+    CK_ATTRIBUTE a[] = {{CKA_LABEL, label, sizeof(label)},
+                        {CKA_ID, id.bytes, sizeof(id.bytes)},
+                        {CKA_PRIVATE, &private, sizeof(private)}};
+    kfe_error err = kfe_p11_read(session, handle, a, 3);
+    id.len = a[1].ulValueLen;
+    *is_it = !err && a[0].ulValueLen == len && memcmp(label, object->name, len) == 0 && /* public */
+             kfe_p11_id_parse(&id, object->name, &version, &state) == KFE_P11_ID_KEY &&
+             version == object->version && a[2].ulValueLen == sizeof(private) && private;
+    return err;
 }
 
-kfe_p11_form kfe_p11_object_form(kfe_p11_object *object)
+static kfe_error find(kfe_p11_object *object, kfe_p11_session *session, CK_OBJECT_HANDLE *out)
 {
-    pthread_mutex_lock(&object->lock);
-    kfe_p11_form form = object->form;
-    pthread_mutex_unlock(&object->lock);
-    return form;
-}
-
-void kfe_p11_object_set_form(kfe_p11_object *object, kfe_p11_form form)
-{
-    pthread_mutex_lock(&object->lock);
-    object->form = form;
-    pthread_mutex_unlock(&object->lock);
-}
-
-bool kfe_p11_object_raw_rsa(kfe_p11_object *object)
-{
-    pthread_mutex_lock(&object->lock);
-    bool raw = object->raw_rsa;
-    pthread_mutex_unlock(&object->lock);
-    return raw;
-}
-
-void kfe_p11_object_set_raw_rsa(kfe_p11_object *object)
-{
-    pthread_mutex_lock(&object->lock);
-    object->raw_rsa = true;
-    pthread_mutex_unlock(&object->lock);
-}
-
-kfe_error kfe_p11_object_handle(kfe_p11_object *object, kfe_p11_session *session,
-                                CK_OBJECT_HANDLE *out)
-{
-    pthread_mutex_lock(&object->lock);
-    bool known =
-        session->sure && object->handle != CK_INVALID_HANDLE && object->logins == session->logins;
-    *out = session->used = object->handle;
-    pthread_mutex_unlock(&object->lock);
-    if (known)
-        return KFE_OK;
     const kfe_key_ref ref = {object->name, object->version};
     kfe_p11_entry entry;
-    kfe_error err = kfe_p11_lookup(session, &ref, &entry);
+    kfe_error err = kfe_p11_lookup(session, &ref, true, &entry, NULL);
     if (err)
         return err;
     kfe_p11_object_found(object, session->logins, entry.key);
@@ -192,17 +176,39 @@ kfe_error kfe_p11_object_handle(kfe_p11_object *object, kfe_p11_session *session
     return KFE_OK;
 }
 
+kfe_error kfe_p11_object_handle(kfe_p11_object *object, kfe_p11_session *session,
+                                CK_OBJECT_HANDLE *out)
+{
+    bool is_it = false;
+    *out = session->used = known(object, session, false);
+    if (*out != CK_INVALID_HANDLE) {
+        kfe_error err = look_at(object, session, *out, &is_it);
+        if (err)
+            return err;
+    }
+    return is_it ? KFE_OK : find(object, session, out);
+}
+
+static void forget_copy(kfe_p11_object *object, CK_OBJECT_HANDLE copy)
+{
+    pthread_mutex_lock(&object->lock);
+    if (object->copy == copy)
+        object->copy = CK_INVALID_HANDLE;
+    pthread_mutex_unlock(&object->lock);
+}
+
 kfe_error kfe_p11_object_fast(kfe_p11_object *object, kfe_p11_session *session,
                               CK_OBJECT_HANDLE *out)
 {
-    kfe_error err = kfe_p11_object_handle(object, session, out);
-    if (err || !session->sure)
+    bool is_it;
+    *out = session->used = known(object, session, true);
+    if (*out == CK_INVALID_HANDLE)
+        return kfe_p11_object_handle(object, session, out);
+    kfe_error err = look_at(object, session, *out, &is_it);
+    if (err || is_it)
         return err;
-    pthread_mutex_lock(&object->lock);
-    if (object->logins == session->logins && object->copy != CK_INVALID_HANDLE)
-        *out = session->used = object->copy;
-    pthread_mutex_unlock(&object->lock);
-    return KFE_OK;
+    forget_copy(object, *out);
+    return kfe_p11_object_handle(object, session, out);
 }
 
 /* ---- The session copy --------------------------------------------------------------------- */
@@ -216,7 +222,8 @@ bool kfe_p11_object_wants_copy(kfe_p11_object *object)
     return wants;
 }
 
-/* A copy that could be read out would be a way out of the token. */
+/* A copy that could be read out would be a way out of the token. That it is one of that key,
+ * whoever uses it looks at. */
 static bool is_as_safe(kfe_p11_session *session, CK_OBJECT_HANDLE copy)
 {
     CK_BBOOL sensitive = CK_FALSE, extractable = CK_TRUE;
@@ -259,6 +266,7 @@ void kfe_p11_object_destroy_copy(kfe_p11_object *object, kfe_p11_session *sessio
     pthread_mutex_lock(&object->lock);
     CK_OBJECT_HANDLE copy = object->logins == session->logins ? object->copy : CK_INVALID_HANDLE;
     forget(object);
+    object->known.len = object->known.wrapped_len = 0;
     pthread_mutex_unlock(&object->lock);
     if (copy != CK_INVALID_HANDLE)
         session->calls->C_DestroyObject(session->handle, copy);

@@ -4,8 +4,9 @@
 
 /* What is known of one key object, (name, version), for all who hold that key: its handle, the
  * session copy that works faster, the IVs that the token makes. Handles belong to the login that
- * they were found under: an older one may name another object by now, and is never tried. Any
- * thread. */
+ * they were found under: an older one may name another object by now, and is never tried. Nor is
+ * one of this login used unseen: a token may give the number of an object that is gone to the next
+ * one. Any thread. */
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,20 +23,36 @@ typedef enum {
     KFE_P11_FORM_RSA,
 } kfe_p11_form;
 
+enum { KFE_P11_KNOWN_MAX = 320 };
+
+/* What opened under the key (known.h), as it stands in records: a message of AES-GCM and a secret
+ * that was wrapped in form 1 or 3. Lengths of 0: none yet. */
+typedef struct {
+    uint8_t message[KFE_P11_KNOWN_MAX]; /* what is bound to it, then the text */
+    uint8_t iv[16], tag[16];
+    unsigned iv_size;
+    size_t aad_size, len;
+    uint8_t wrapped[KFE_KEY_WRAPPED_MAX];
+    size_t wrapped_len;
+} kfe_p11_known;
+
 typedef struct kfe_p11_object {
     struct kfe_p11_object *next; /* under the list's lock */
     atomic_uint refs;            /* the list's own is one of them */
     char name[KFE_NAME_MAX + 1];
     uint32_t version;
+    /* What was found out by use: 0 until then, and again for another object. Each by itself. */
+    atomic_uint iv_size;
+    _Atomic kfe_p11_form form;
+    atomic_bool may_encrypt;
+    atomic_bool raw_rsa;  /* the token's RSA-OAEP does not do SHA-256 (rsa.h) */
     pthread_mutex_t lock; /* over what follows; not held in a call of the module */
     uint64_t logins;
     CK_OBJECT_HANDLE handle; /* CK_INVALID_HANDLE: to be found */
     CK_OBJECT_HANDLE copy;   /* CK_INVALID_HANDLE: none yet */
     bool no_copy;            /* the token makes none, or none that is as safe */
     unsigned copies;         /* made under this login */
-    unsigned iv_size;        /* 0: not known yet */
-    kfe_p11_form form;
-    bool raw_rsa; /* the token's RSA-OAEP does not do SHA-256 (rsa.h) */
+    kfe_p11_known known;     /* outlives a login, as it does no harm to ask for it in vain */
 } kfe_p11_object;
 
 typedef struct {
@@ -60,14 +77,8 @@ void kfe_p11_object_found(kfe_p11_object *object, uint64_t logins, CK_OBJECT_HAN
  * not used again, one that somebody has found since stays. */
 kfe_error kfe_p11_object_end(kfe_p11_object *object, const kfe_p11_session *session, kfe_error err);
 
-unsigned kfe_p11_object_iv_size(kfe_p11_object *object); /* 0: not known */
-void kfe_p11_object_set_iv_size(kfe_p11_object *object, unsigned len);
-kfe_p11_form kfe_p11_object_form(kfe_p11_object *object);
-void kfe_p11_object_set_form(kfe_p11_object *object, kfe_p11_form form);
-bool kfe_p11_object_raw_rsa(kfe_p11_object *object);
-void kfe_p11_object_set_raw_rsa(kfe_p11_object *object);
-
-/* The handle, searched for when it is not known under this login (lookup.h). */
+/* The handle: one that is known under this login if it still is that key's, by its label and id,
+ * which costs a C_GetAttributeValue; else searched for (lookup.h). */
 kfe_error kfe_p11_object_handle(kfe_p11_object *object, kfe_p11_session *session,
                                 CK_OBJECT_HANDLE *out);
 /* The same, or that of a session copy, if there is one. */

@@ -146,7 +146,7 @@ kfe_error kfe_p11_link_heal(kfe_p11_worker *self, uint64_t lost);
 kfe_error kfe_p11_link_session(kfe_p11_worker *self, kfe_p11_session *session);
 /* Gives up a session; `close` unless it is gone anyway: its number may be somebody else's. */
 void kfe_p11_link_drop(kfe_p11_worker *self, bool close);
-/* Closes every session and lets go of the module. */
+/* Closes every session and lets go of the module: by the last thread, as it makes calls. */
 void kfe_p11_link_close(kfe_p11_token *token);
 
 #endif

@@ -40,11 +40,15 @@ static kfe_error provider_open(kfe_key_provider **out, const kfe_config *config)
         return kfe_fail(KFE_E_MEMORY, "no memory for a KeyProvider");
     provider->base.ops = &kfe_pkcs11;
     kfe_error err = kfe_p11_token_open(&provider->token, config);
+    if (!err) {
+        err = kfe_p11_keys_init(&provider->keys, provider->token, config);
+        if (err)
+            kfe_p11_token_close(provider->token);
+    }
     if (err) {
         free(provider);
         return err;
     }
-    kfe_p11_keys_init(&provider->keys, provider->token, config);
     *out = &provider->base;
     return KFE_OK;
 }
@@ -83,11 +87,11 @@ static kfe_error create_kind(kfe_key_provider *self, const char *name, kfe_key_p
 /* For what the configuration is going to use it for. */
 static kfe_error create(kfe_key_provider *self, const char *name)
 {
-    const kfe_p11_keys *keys = keys_of(self);
+    const kfe_p11_session_kind kind = kfe_p11_keys_kind(keys_of(self), name);
     return create_kind(self, name,
-                       keys->session == KFE_P11_WRAPPED  ? KFE_FOR_WRAPPED
-                       : keys->session == KFE_P11_DIRECT ? KFE_FOR_DIRECT
-                                                         : KFE_FOR_DERIVED);
+                       kind == KFE_P11_WRAPPED  ? KFE_FOR_WRAPPED
+                       : kind == KFE_P11_DIRECT ? KFE_FOR_DIRECT
+                                                : KFE_FOR_DERIVED);
 }
 
 static kfe_error rotate(kfe_key_provider *self, const char *name, uint32_t *version)

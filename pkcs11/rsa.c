@@ -33,7 +33,7 @@ kfe_error kfe_p11_rsa_public_read(kfe_p11_session *session, CK_OBJECT_HANDLE key
     static const uint8_t usual[] = {1, 0, 1};
     CK_ATTRIBUTE a[] = {{CKA_MODULUS, out->modulus, sizeof(out->modulus)},
                         {CKA_PUBLIC_EXPONENT, out->exponent, sizeof(out->exponent)}};
-    kfe_error err = kfe_p11_read(session, key, a, 2);
+    kfe_error err = kfe_p11_read_known(session, key, a, 2);
     if (err)
         return err;
     if (a[0].ulValueLen > sizeof(out->modulus))
@@ -148,7 +148,7 @@ static kfe_error unwrap_by_token(kfe_p11_session *session, CK_OBJECT_HANDLE key,
         return KFE_E_MEMORY;
     kfe_error err = by_token(session, key, in, lacks, text);
     if (!err && !*lacks)
-        memcpy(secret, text, KFE_P11_SECRET_LEN);
+        kfe_secret_copy(secret, text, KFE_P11_SECRET_LEN);
     kfe_secret_free(text);
     return err;
 }

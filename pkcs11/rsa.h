@@ -28,8 +28,7 @@ kfe_error kfe_p11_rsa_public_read(kfe_p11_session *session, CK_OBJECT_HANDLE key
 
 /* Makes a pair of 3072 bits: the private half as secretkey.h wants keys, with CKA_DECRYPT and no
  * other usage; of the public half nothing stays but what the private one has. */
-kfe_error kfe_p11_rsa_create(kfe_p11_session *session, const kfe_key_ref *ref,
-                             CK_OBJECT_HANDLE *out);
+kfe_error kfe_p11_rsa_create(kfe_p11_session *session, const kfe_key_ref *ref);
 
 /* The whole wrapped secret, its first byte included. Makes one call of the token, which reads. */
 kfe_error kfe_p11_rsa_wrap(kfe_p11_session *session, CK_OBJECT_HANDLE key, const uint8_t secret[32],

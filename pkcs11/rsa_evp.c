@@ -51,7 +51,7 @@ static kfe_error load_front(void)
     void *loaded = dlopen(front_module.path, RTLD_NOW | RTLD_LOCAL);
     void *symbol = loaded != NULL ? dlsym(loaded, KFE_P11_FRONT_SHOW) : NULL;
     if (symbol == NULL)
-        return kfe_fail(KFE_E_CONFIG, "RSA by libp11 needs %.160s: %.60s", front_module.path,
+        return kfe_fail(KFE_E_CONFIG, "RSA by libp11 needs a file beside libkfe-pkcs11: %.180s",
                         dlerror());
     memcpy(&front_module.show, &symbol, sizeof(symbol));
     /* libp11 makes these at their first use, and takes no lock. */
@@ -134,7 +134,7 @@ static kfe_error unpad(const uint8_t *block, size_t len, uint8_t secret[32])
     int got = RSA_padding_check_PKCS1_OAEP_mgf1(text, KFE_P11_RSA_MAX, block, (int)len, (int)len,
                                                 NULL, 0, EVP_sha256(), EVP_sha256());
     if (got == 32)
-        memcpy(secret, text, 32);
+        kfe_secret_copy(secret, text, 32);
     kfe_secret_free(text);
     return got == 32 ? KFE_OK : kfe_p11_kek_refused();
 }

@@ -8,15 +8,17 @@
 
 enum { DOUBT = 1 << KFE_P11_OBJECT_LOST | 1 << KFE_P11_AMBIGUOUS };
 
+/* Of a deadline, what work that can be cut takes: it may begin late, and be run again. */
+enum { PARTS = 8 };
+
 struct outcome {
     kfe_p11_session session;
     kfe_p11_cure cure;
     bool outage;
 };
 
-/* What would cure this failure of a task that may be run again. A code that may mean bad data or a
- * dead token costs a look: only a token that answers is asked again, and not about data that the
- * task has found to be bad. */
+/* What would cure this failure of a task that may be run again. A code that may mean a dead token
+ * costs a look: only one that answers is asked again. */
 static kfe_p11_cure cure_for(const kfe_p11_job *job, const kfe_p11_session *session, bool answers)
 {
     kfe_p11_cure cure = kfe_p11_ckr_cure(session->rv);
@@ -25,16 +27,15 @@ static kfe_p11_cure cure_for(const kfe_p11_job *job, const kfe_p11_session *sess
                        !session->changed
                    ? cure
                    : KFE_P11_NO_CURE;
-    if (cure == KFE_P11_AMBIGUOUS && (!answers || job->err == KFE_E_AUTH))
-        return KFE_P11_NO_CURE;
-    return cure;
+    return cure == KFE_P11_AMBIGUOUS && !answers ? KFE_P11_NO_CURE : cure;
 }
 
 /* One forged envelope must not shut everybody out, so no code alone is an outage. */
-static void judge(kfe_p11_job *job, struct outcome *result, bool opened)
+static void judge(kfe_p11_job *job, struct outcome *result)
 {
     kfe_p11_cure cure = kfe_p11_ckr_cure(result->session.rv);
     bool doubt = cure == KFE_P11_AMBIGUOUS || cure == KFE_P11_SESSION_LOST;
+    bool opened = result->session.handle != CK_INVALID_HANDLE;
     bool answers = doubt && opened && kfe_p11_session_probe(&result->session) == CKR_OK;
     result->outage = doubt && !answers;
     result->cure = cure_for(job, &result->session, answers);
@@ -48,8 +49,8 @@ static void keep_or_drop(kfe_p11_worker *self, const struct outcome *result)
     CK_RV rv = result->session.rv;
     if (kfe_p11_ckr_cure(rv) == KFE_P11_SESSION_LOST)
         kfe_p11_link_drop(self, false);
-    else if (result->cure == KFE_P11_NEW_SESSION || result->cure == KFE_P11_AMBIGUOUS ||
-             kfe_p11_ckr_cure(rv) == KFE_P11_NEW_SESSION || rv >= CKR_VENDOR_DEFINED)
+    else if (kfe_p11_ckr_cure(rv) == KFE_P11_NEW_SESSION || result->cure == KFE_P11_AMBIGUOUS ||
+             rv >= CKR_VENDOR_DEFINED)
         kfe_p11_link_drop(self, true);
 }
 
@@ -62,18 +63,18 @@ static void attempt(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *resu
     *result = (struct outcome){.cure = KFE_P11_NO_CURE};
     kfe_p11_module_enter(token->module);
     job->err = kfe_p11_link_session(self, &result->session);
-    bool opened = !job->err;
     if (doubtful)
         result->session.sure = false;
-    if (opened) {
+    if (!job->err) {
         uint64_t start = kfe_p11_microseconds();
+        result->session.enough = start + token->timeout_ms * 1000 / PARTS;
         job->err = job->task->work(&result->session, job->arg);
         kfe_p11_meter_count(&token->meter, job->task->kind, kfe_p11_microseconds() - start);
     }
     if (job->err) {
         if (result->session.rv != CKR_OK) /* else the token did its part */
             atomic_fetch_add(&token->meter.failures, 1);
-        judge(job, result, opened);
+        judge(job, result);
     }
     keep_or_drop(self, result);
     kfe_p11_module_leave(token->module);

@@ -4,7 +4,7 @@
 #include <kfe/config.h>
 
 #include "pkcs11/find.h"
-#include "pkcs11/id.h"
+#include "pkcs11/maker.h"
 #include "pkcs11/rsa.h"
 #include "pkcs11/secretkey.h"
 
@@ -67,14 +67,14 @@ kfe_error kfe_p11_secretkey_look(kfe_p11_session *session, CK_OBJECT_HANDLE obje
                         {CKA_WRAP, &flags[WRAP], 1},
                         {CKA_UNWRAP, &flags[UNWRAP], 1},
                         {CKA_KEY_TYPE, &type, sizeof(type)}};
-    kfe_error err = kfe_p11_read(session, object, a, sizeof(a) / sizeof(a[0]));
+    kfe_error err = kfe_p11_read_known(session, object, a, sizeof(a) / sizeof(a[0]));
     if (err)
         return err;
+    if (a[N_READ].ulValueLen != sizeof(type))
+        type = CKK_VENDOR_DEFINED;
     for (int i = SENSITIVE; i < N_READ; i++)
         is[i] = a[i].ulValueLen == 1 && flags[i];
     is[EXTRACTABLE] |= a[EXTRACTABLE].ulValueLen != 1;
-    if (a[N_READ].ulValueLen != sizeof(type))
-        type = CKK_VENDOR_DEFINED;
     if (a[LEN].ulValueLen != sizeof(len))
         len = 0;
     /* Some tokens tell 0 for what was unwrapped in them. Import unwraps 32 bytes or nothing; who
@@ -102,12 +102,6 @@ kfe_error kfe_p11_secretkey_look(kfe_p11_session *session, CK_OBJECT_HANDLE obje
     return KFE_OK;
 }
 
-kfe_error kfe_p11_secretkey_check(kfe_p11_session *session, CK_OBJECT_HANDLE object,
-                                  const kfe_key_ref *ref)
-{
-    return kfe_p11_secretkey_look(session, object, ref, NULL);
-}
-
 kfe_p11_make kfe_p11_secretkey_make_for(kfe_p11_session *session, kfe_key_purpose purpose)
 {
     CK_MECHANISM_INFO info;
@@ -133,9 +127,16 @@ kfe_p11_make kfe_p11_secretkey_make_like(const kfe_p11_use *use)
     return use->decrypt ? KFE_P11_MAKE_WRAPPED : KFE_P11_MAKE_KEY_WRAP;
 }
 
-kfe_error kfe_p11_secretkey_create(kfe_p11_session *session, const kfe_key_ref *ref,
-                                   kfe_p11_make kind, CK_OBJECT_HANDLE *out)
+struct wish {
+    const char *name;
+    kfe_p11_make kind;
+};
+
+static kfe_error generate(kfe_p11_session *session, const kfe_p11_id *id, const void *arg,
+                          CK_OBJECT_HANDLE *out)
 {
+    const struct wish *wish = arg;
+    const kfe_p11_make kind = wish->kind;
     const bool aes = kind != KFE_P11_MAKE_DERIVED;
     CK_MECHANISM mechanism = {aes ? CKM_AES_KEY_GEN : CKM_GENERIC_SECRET_KEY_GEN, NULL, 0};
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
@@ -143,15 +144,11 @@ kfe_error kfe_p11_secretkey_create(kfe_p11_session *session, const kfe_key_ref *
     CK_ULONG len = kind == KFE_P11_MAKE_DIRECT_128 ? KFE_P11_SHORT_LEN : KFE_P11_KEY_LEN;
     CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
     CK_BBOOL sign = !aes, wrap = kind == KFE_P11_MAKE_KEY_WRAP, crypt = aes && !wrap;
-    kfe_p11_id id;
-    kfe_error err = kfe_p11_id_choose(session, class, ref, &id);
-    if (err)
-        return err;
     CK_ATTRIBUTE key[] = {{CKA_CLASS, &class, sizeof(class)},
                           {CKA_KEY_TYPE, &type, sizeof(type)},
                           {CKA_VALUE_LEN, &len, sizeof(len)},
-                          {CKA_LABEL, (void *)(uintptr_t)ref->name, strlen(ref->name)},
-                          {CKA_ID, id.bytes, id.len},
+                          {CKA_LABEL, (void *)(uintptr_t)wish->name, strlen(wish->name)},
+                          {CKA_ID, (void *)(uintptr_t)id->bytes, id->len},
                           {CKA_TOKEN, &yes, sizeof(yes)},
                           {CKA_PRIVATE, &yes, sizeof(yes)},
                           {CKA_SENSITIVE, &yes, sizeof(yes)},
@@ -165,10 +162,14 @@ kfe_error kfe_p11_secretkey_create(kfe_p11_session *session, const kfe_key_ref *
                           {CKA_DERIVE, &no, sizeof(no)}};
     CK_RV rv = session->calls->C_GenerateKey(session->handle, &mechanism, key,
                                              sizeof(key) / sizeof(key[0]), out);
-    if (rv != CKR_OK)
-        return kfe_p11_session_fail(session, rv, "C_GenerateKey");
-    session->changed = true;
-    return KFE_OK;
+    return rv == CKR_OK ? KFE_OK : kfe_p11_session_fail(session, rv, "C_GenerateKey");
+}
+
+kfe_error kfe_p11_secretkey_create(kfe_p11_session *session, const kfe_key_ref *ref,
+                                   kfe_p11_make kind)
+{
+    const struct wish wish = {ref->name, kind};
+    return kfe_p11_make_key(session, CKO_SECRET_KEY, ref, generate, &wish);
 }
 
 kfe_error kfe_p11_secretkey_mac(kfe_p11_session *session, CK_OBJECT_HANDLE key, const uint8_t *in,

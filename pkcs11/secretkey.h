@@ -30,8 +30,6 @@ typedef struct {
  * may be NULL, and is written for one that is refused, too. */
 kfe_error kfe_p11_secretkey_look(kfe_p11_session *session, CK_OBJECT_HANDLE object,
                                  const kfe_key_ref *ref, kfe_p11_use *use);
-kfe_error kfe_p11_secretkey_check(kfe_p11_session *session, CK_OBJECT_HANDLE object,
-                                  const kfe_key_ref *ref);
 
 /* What such a key may be made for. */
 typedef enum {
@@ -51,7 +49,7 @@ kfe_p11_make kfe_p11_secretkey_make_like(const kfe_p11_use *use);
 /* Generates one of these but RSA inside the token, with the usages of its kind and no other (needs
  * a read-write session). */
 kfe_error kfe_p11_secretkey_create(kfe_p11_session *session, const kfe_key_ref *ref,
-                                   kfe_p11_make kind, CK_OBJECT_HANDLE *out);
+                                   kfe_p11_make kind);
 
 /* out = HMAC-SHA-256(key, in), computed by the token; zero after a failure. */
 kfe_error kfe_p11_secretkey_mac(kfe_p11_session *session, CK_OBJECT_HANDLE key, const uint8_t *in,

@@ -38,10 +38,21 @@ static bool tells_nothing(CK_RV rv)
 
 bool kfe_p11_bad_data(kfe_p11_session *session, CK_RV rv)
 {
-    if (rv == CKR_SIGNATURE_INVALID || kfe_p11_ckr_error(rv) == KFE_E_AUTH)
+    session->doubt = CKR_OK;
+    if (kfe_p11_ckr_blames_data(rv))
         return true;
-    session->doubt = tells_nothing(rv) && kfe_p11_session_probe(session) == CKR_OK;
-    return session->doubt;
+    if (tells_nothing(rv) && kfe_p11_session_probe(session) == CKR_OK)
+        session->doubt = rv;
+    return session->doubt != CKR_OK;
+}
+
+bool kfe_p11_ask_again(kfe_p11_session *session)
+{
+    bool again = session->doubt != CKR_OK;
+    session->doubt = CKR_OK;
+    if (again)
+        kfe_p11_pause_before_retry();
+    return again;
 }
 
 kfe_error kfe_p11_session_verify(kfe_p11_session *session)

@@ -18,9 +18,11 @@ typedef struct {
     bool allow_rsa;  /* keys of RSA may be used: encryption.keyprovider.pkcs11.allow.rsa */
     bool sure;       /* false: handles may be stale in spite of it, find objects each time */
     CK_RV rv;        /* the first code that was not CKR_OK; decides on a second try */
-    bool doubt;      /* a code that may mean anything was taken for bad data */
+    CK_RV doubt;     /* a code that may mean anything, and was taken for bad data; CKR_OK: none */
     bool changed;    /* something was written to the token: no second try */
     bool advanced; /* a part of the work was done for good: what was cured before may come again */
+    uint64_t
+        enough; /* kfe_p11_microseconds(): work that can be cut ends then, to be gone on with */
     /* The session that lives as long as the login does; CK_INVALID_HANDLE but on the control
      * thread, whose it is. */
     CK_SESSION_HANDLE anchor;
@@ -35,8 +37,15 @@ kfe_error kfe_p11_session_fail(kfe_p11_session *session, CK_RV rv, const char *c
 CK_RV kfe_p11_session_probe(const kfe_p11_session *session);
 
 /* True for a code of an opening call that tells of its data: by itself, or as a token that answers
- * does not say more; session->doubt becomes true for the latter, which asks for a second try. */
+ * does not say more; session->doubt becomes the code for the latter, which asks for more (known.h).
+ */
 bool kfe_p11_bad_data(kfe_p11_session *session, CK_RV rv);
+
+/* Of data that was just found to be bad. Some tokens say "device error" when they are busy, of bad
+ * data, and of a key that is gone as well: true, after a pause, when it was such a code, and the
+ * same is to be asked again by the key's handle as it is now (object.h). What is said twice is
+ * believed, so that honest data is not taken for forged. */
+bool kfe_p11_ask_again(kfe_p11_session *session);
 
 /* KFE_OK when "not found" is to be believed, else the error to give instead. */
 kfe_error kfe_p11_session_verify(kfe_p11_session *session);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/slot.h"
@@ -31,6 +33,63 @@ static kfe_error slots_new(CK_FUNCTION_LIST_PTR calls, CK_SLOT_ID **out, CK_ULON
     return kfe_p11_ckr_fail(rv, "C_GetSlotList");
 }
 
+/* Some tokens that have none show blanks, NULs or zeros. */
+static bool has_serial(const CK_TOKEN_INFO *token)
+{
+    bool has = false;
+    for (size_t i = 0; i < sizeof(token->serialNumber); i++)
+        has = has || (token->serialNumber[i] != ' ' && token->serialNumber[i] != '0' &&
+                      token->serialNumber[i] != '\0');
+    return has;
+}
+
+bool kfe_p11_slot_same_token(const CK_TOKEN_INFO *one, const CK_TOKEN_INFO *other)
+{
+    const struct {
+        const CK_UTF8CHAR *one, *other;
+        size_t len;
+    } in[] = {{one->label, other->label, sizeof(one->label)},
+              {one->serialNumber, other->serialNumber, sizeof(one->serialNumber)},
+              {one->model, other->model, sizeof(one->model)},
+              {one->manufacturerID, other->manufacturerID, sizeof(one->manufacturerID)}};
+    bool same = has_serial(one);
+    for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++)
+        same = same && memcmp(in[i].one, in[i].other, in[i].len) == 0; /* public */
+    return same;
+}
+
+/* Tokens by their URIs, as many as have room: for an error, so that nobody has to look them up. */
+typedef struct {
+    char text[160];
+    unsigned n;
+} roll;
+
+static void add(roll *tokens, const CK_TOKEN_INFO *token)
+{
+    char one[sizeof(tokens->text)];
+    size_t used = strlen(tokens->text), room = sizeof(tokens->text) - used;
+    tokens->n++;
+    kfe_p11_uri_of_token(token, one, sizeof(one));
+    if ((size_t)snprintf(tokens->text + used, room, "%s%s", used > 0 ? ", " : "", one) >= room)
+        tokens->text[used] = '\0';
+}
+
+static kfe_error not_one(const kfe_p11_uri *uri, const roll *matching, const roll *others)
+{
+    if (matching->n > 1)
+        return kfe_fail(KFE_E_CONFIG,
+                        "%u tokens match encryption.keyprovider.pkcs11.uri, name one by its "
+                        "serial: %s",
+                        matching->n, matching->text);
+    if (others->n > 0)
+        return kfe_fail(KFE_E_PROVIDER,
+                        "no token matches encryption.keyprovider.pkcs11.uri, but there is %s",
+                        others->text);
+    return kfe_fail(KFE_E_PROVIDER,
+                    "%.150s shows no token: is the HSM on, in reach, and its service running?",
+                    uri->module_path);
+}
+
 kfe_error kfe_p11_slot_find(const kfe_p11_uri *uri, CK_FUNCTION_LIST_PTR calls, CK_SLOT_ID *slot,
                             CK_TOKEN_INFO *info)
 {
@@ -39,25 +98,21 @@ kfe_error kfe_p11_slot_find(const kfe_p11_uri *uri, CK_FUNCTION_LIST_PTR calls, 
     kfe_error err = slots_new(calls, &slots, &n);
     if (err)
         return err;
-    unsigned hits = 0;
+    roll matching = {0}, others = {0};
     for (CK_ULONG i = 0; i < n; i++) {
         CK_TOKEN_INFO seen;
         if (calls->C_GetTokenInfo(slots[i], &seen) != CKR_OK ||
-            !(seen.flags & CKF_TOKEN_INITIALIZED) || !kfe_p11_uri_matches(uri, &seen))
+            !(seen.flags & CKF_TOKEN_INITIALIZED))
             continue;
-        if (hits++ == 0) {
+        bool hit = kfe_p11_uri_matches(uri, &seen);
+        if (hit && matching.n > 0 && kfe_p11_slot_same_token(info, &seen))
+            continue;
+        add(hit ? &matching : &others, &seen);
+        if (hit && matching.n == 1) {
             *slot = slots[i];
             *info = seen;
         }
     }
     free(slots);
-    if (hits == 1)
-        return KFE_OK;
-    if (hits == 0)
-        return kfe_fail(KFE_E_PROVIDER,
-                        "none of the %lu tokens that %s shows is the one of "
-                        "encryption.keyprovider.pkcs11.uri: check token and serial",
-                        n, uri->module_path);
-    return kfe_fail(KFE_E_CONFIG,
-                    "%u tokens match encryption.keyprovider.pkcs11.uri: add serial=NUMBER", hits);
+    return matching.n == 1 ? KFE_OK : not_one(uri, &matching, &others);
 }

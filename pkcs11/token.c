@@ -50,7 +50,9 @@ static kfe_error connect_first(kfe_p11_token *token)
             give_pin(token);
             until = kfe_p11_milliseconds() + token->timeout_ms;
         } else if (!kfe_p11_wait(token, &token->changed, until) && token->attempts == 0) {
-            err = kfe_fail(KFE_E_PROVIDER, "the HSM did not answer within %llu ms",
+            err = kfe_fail(KFE_E_PROVIDER,
+                           "the HSM did not answer within %llu ms: it hangs, or wants a longer "
+                           "encryption.keyprovider.pkcs11.timeout.ms",
                            (unsigned long long)token->timeout_ms);
         }
     }

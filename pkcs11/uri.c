@@ -100,24 +100,36 @@ bool kfe_p11_uri_matches(const kfe_p11_uri *uri, const CK_TOKEN_INFO *token)
     return p11_kit_uri_match_token_info(uri->parsed, token) == 1;
 }
 
-void kfe_p11_uri_of_key(const CK_TOKEN_INFO *token, CK_OBJECT_CLASS class, const char *name,
-                        const kfe_p11_id *id, char *out, size_t cap)
+/* Of a key in the token, or of the token alone (no attributes). */
+static void write_uri(const CK_TOKEN_INFO *token, CK_ATTRIBUTE *key, CK_ULONG n, char *out,
+                      size_t cap)
 {
     out[0] = '\0';
     P11KitUri *uri = p11_kit_uri_new();
     if (!uri)
         return;
-    CK_ATTRIBUTE key[] = {{CKA_CLASS, &class, sizeof(class)},
-                          {CKA_LABEL, (void *)(uintptr_t)name, strlen(name)},
-                          {CKA_ID, (void *)(uintptr_t)id->bytes, id->len}};
     CK_TOKEN_INFO *where = p11_kit_uri_get_token_info(uri);
     memcpy(where->label, token->label, sizeof(where->label));
     memcpy(where->serialNumber, token->serialNumber, sizeof(where->serialNumber));
     char *text = NULL;
-    if (p11_kit_uri_set_attributes(uri, key, 3) == P11_KIT_URI_OK &&
+    if (p11_kit_uri_set_attributes(uri, key, n) == P11_KIT_URI_OK &&
         p11_kit_uri_format(uri, P11_KIT_URI_FOR_OBJECT | P11_KIT_URI_FOR_TOKEN, &text) ==
             P11_KIT_URI_OK)
         snprintf(out, cap, "%s", text);
     free(text);
     p11_kit_uri_free(uri);
+}
+
+void kfe_p11_uri_of_token(const CK_TOKEN_INFO *token, char *out, size_t cap)
+{
+    write_uri(token, NULL, 0, out, cap);
+}
+
+void kfe_p11_uri_of_key(const CK_TOKEN_INFO *token, CK_OBJECT_CLASS class, const char *name,
+                        const kfe_p11_id *id, char *out, size_t cap)
+{
+    CK_ATTRIBUTE key[] = {{CKA_CLASS, &class, sizeof(class)},
+                          {CKA_LABEL, (void *)(uintptr_t)name, strlen(name)},
+                          {CKA_ID, (void *)(uintptr_t)id->bytes, id->len}};
+    write_uri(token, key, 3, out, cap);
 }

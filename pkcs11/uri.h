@@ -30,6 +30,9 @@ void kfe_p11_uri_wipe(kfe_p11_uri *uri);
 
 bool kfe_p11_uri_matches(const kfe_p11_uri *uri, const CK_TOKEN_INFO *token);
 
+/* Writes the URI of that token, by its label and serial, cut to `cap` bytes with the NUL. */
+void kfe_p11_uri_of_token(const CK_TOKEN_INFO *token, char *out, size_t cap);
+
 /* Writes the URI of the key with that name and id, an object of that class, in that token, cut to
  * `cap` bytes with the NUL. */
 void kfe_p11_uri_of_key(const CK_TOKEN_INFO *token, CK_OBJECT_CLASS class, const char *name,

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <kfe/secret.h>
 
 #include "pkcs11/kek.h"
+#include "pkcs11/known.h"
 #include "pkcs11/rsa.h"
 #include "pkcs11/wrapping.h"
 
@@ -17,7 +19,7 @@ struct wrapping {
     uint8_t aad[AAD_MAX], wrapped[KFE_KEY_WRAPPED_MAX];
     uint8_t secret[KFE_P11_SECRET_LEN], back[KFE_P11_SECRET_LEN];
     size_t aad_size, len;
-    bool refused; /* it was the secret that did not unwrap */
+    kfe_p11_step step;
 };
 
 static_assert(sizeof(struct wrapping) <= KFE_SECRET_MAX, "one block");
@@ -47,41 +49,37 @@ static kfe_error wrap_by(struct wrapping *job, kfe_p11_session *session, CK_OBJE
 
 /* Once raw RSA has opened something, the token need not be asked for OAEP again. */
 static kfe_error unwrap_rsa(const struct wrapping *job, kfe_p11_session *session,
-                            CK_OBJECT_HANDLE key, uint8_t secret[KFE_P11_SECRET_LEN])
+                            CK_OBJECT_HANDLE key, kfe_bytes wrapped,
+                            uint8_t secret[KFE_P11_SECRET_LEN])
 {
-    bool raw = kfe_p11_object_raw_rsa(job->object);
-    kfe_error err =
-        kfe_p11_rsa_unwrap(session, key, (kfe_bytes){job->wrapped, job->len}, &raw, secret);
+    bool raw = job->object->raw_rsa;
+    kfe_error err = kfe_p11_rsa_unwrap(session, key, wrapped, &raw, secret);
     if (raw && !err)
-        kfe_p11_object_set_raw_rsa(job->object);
+        job->object->raw_rsa = true;
     return err;
 }
 
 static kfe_error unwrap_by(const struct wrapping *job, kfe_p11_session *session,
-                           CK_OBJECT_HANDLE kek, uint8_t secret[KFE_P11_SECRET_LEN])
+                           CK_OBJECT_HANDLE kek, kfe_bytes wrapped,
+                           uint8_t secret[KFE_P11_SECRET_LEN])
 {
     const bool rsa = job->use.type == CKK_RSA;
-    if (rsa && job->wrapped[0] == 3)
-        return unwrap_rsa(job, session, kek, secret);
+    if (rsa && wrapped.data[0] == 3)
+        return unwrap_rsa(job, session, kek, wrapped, secret);
     if (rsa)
         return kfe_fail(KFE_E_KEY_DENIED,
                         "the session secret is wrapped by AES, the key is an RSA key");
-    return kfe_p11_kek_unwrap(session, kek, bound(job), (kfe_bytes){job->wrapped, job->len},
-                              secret);
+    return kfe_p11_kek_unwrap(session, kek, bound(job), wrapped, secret);
 }
 
-/* Some tokens say "device error" when they are busy, and of bad data as well: asked twice, so that
- * an honest secret is not taken for a forged one. */
-static kfe_error unwrap_surely(const struct wrapping *job, kfe_p11_session *session,
-                               CK_OBJECT_HANDLE kek, uint8_t secret[KFE_P11_SECRET_LEN])
+static kfe_error unwrap_made(struct wrapping *job, kfe_p11_session *session, CK_OBJECT_HANDLE kek)
 {
-    session->doubt = false;
-    kfe_error err = unwrap_by(job, session, kek, secret);
-    if (err == KFE_E_AUTH && session->doubt) {
-        kfe_p11_pause_before_retry();
-        err = unwrap_by(job, session, kek, secret);
-    }
-    return err;
+    const kfe_bytes made = {job->wrapped, job->len};
+    kfe_error err = unwrap_by(job, session, kek, made, job->back);
+    if (err != KFE_E_AUTH || !kfe_p11_ask_again(session))
+        return err;
+    err = kfe_p11_object_handle(job->object, session, &kek);
+    return err ? err : unwrap_by(job, session, kek, made, job->back);
 }
 
 /* What cannot be opened must not seal: the first wrapping is undone, if the key may. */
@@ -90,7 +88,7 @@ static kfe_error verify(struct wrapping *job, kfe_p11_session *session, CK_OBJEC
 {
     if (!(form == KFE_P11_FORM_RFC3394 ? job->use.unwrap : job->use.decrypt))
         return KFE_OK;
-    kfe_error err = unwrap_surely(job, session, kek, job->back);
+    kfe_error err = unwrap_made(job, session, kek);
     uint8_t differs = 0;
     for (size_t i = 0; !err && i < sizeof(job->back); i++)
         differs |= job->back[i] ^ job->secret[i];
@@ -127,12 +125,65 @@ static kfe_error wrap_work(kfe_p11_session *session, void *arg)
     struct wrapping *job = *(struct wrapping **)arg;
     CK_OBJECT_HANDLE kek;
     kfe_error err = kfe_p11_object_handle(job->object, session, &kek);
-    kfe_p11_form form = kfe_p11_object_form(job->object);
+    kfe_p11_form form = job->object->form;
     if (!err && form != KFE_P11_FORM_OPEN)
         err = wrap_by(job, session, kek, form);
     else if (!err && !(err = choose(job, session, kek, &form)))
-        kfe_p11_object_set_form(job->object, form);
+        job->object->form = form;
     return kfe_p11_object_end(job->object, session, err);
+}
+
+/* ---- Unwrapping what may be forged --------------------------------------------------------- */
+
+static kfe_error unwrap_one(kfe_p11_session *session, CK_OBJECT_HANDLE kek, void *arg)
+{
+    struct wrapping *job = arg;
+    return unwrap_by(job, session, kek, (kfe_bytes){job->wrapped, job->len}, job->secret);
+}
+
+/* Of a secret that nobody has. *len stays 0: the key may not. */
+static kfe_error make_known(struct wrapping *job, kfe_p11_session *session, CK_OBJECT_HANDLE kek,
+                            kfe_p11_wrapped *out)
+{
+    const bool rsa = job->use.type == CKK_RSA;
+    if (!rsa && !job->use.wrap)
+        return KFE_OK;
+    if (getrandom(job->back, sizeof(job->back), 0) != sizeof(job->back))
+        return kfe_fail(KFE_E_RANDOM, "the system gives no random bytes");
+    kfe_error err = rsa ? kfe_p11_rsa_wrap(session, kek, job->back, out->bytes, &out->len)
+                        : kfe_p11_kek_wrap_rfc3394(session, kek, job->back, out->bytes, &out->len);
+    if (!err)
+        kfe_p11_known_wrapped(job->object, (kfe_bytes){out->bytes, out->len});
+    if (err != KFE_E_KEY_DENIED)
+        return err;
+    session->rv = CKR_OK;
+    out->len = 0;
+    return KFE_OK;
+}
+
+static kfe_error unwrap_known(kfe_p11_session *session, CK_OBJECT_HANDLE kek, void *arg)
+{
+    struct wrapping *job = arg;
+    kfe_p11_wrapped known;
+    if (job->wrapped[0] == 2)
+        return kfe_p11_known_opens(session, kek, job->object);
+    known.len = kfe_p11_known_get(job->object, known.bytes);
+    kfe_error err = known.len > 0 ? KFE_OK : make_known(job, session, kek, &known);
+    if (err || known.len == 0)
+        return err;
+    err = unwrap_by(job, session, kek, (kfe_bytes){known.bytes, known.len}, job->back);
+    return err == KFE_E_AUTH && session->doubt == CKR_OK ? KFE_OK : err;
+}
+
+static void keep_known(struct wrapping *job)
+{
+    if (job->wrapped[0] != 2) {
+        kfe_p11_known_wrapped(job->object, (kfe_bytes){job->wrapped, job->len});
+        return;
+    }
+    kfe_p11_message m;
+    kfe_p11_kek_message(bound(job), job->wrapped, &m);
+    kfe_p11_known_message(job->object, &m);
 }
 
 static kfe_error unwrap_work(kfe_p11_session *session, void *arg)
@@ -140,9 +191,12 @@ static kfe_error unwrap_work(kfe_p11_session *session, void *arg)
     struct wrapping *job = *(struct wrapping **)arg;
     CK_OBJECT_HANDLE kek;
     kfe_error err = kfe_p11_object_handle(job->object, session, &kek);
+    const kfe_p11_opening opening = {unwrap_one, unwrap_known,
+                                     job->wrapped[0] == 1 ? "C_UnwrapKey" : "C_Decrypt"};
     if (!err)
-        err = unwrap_surely(job, session, kek, job->secret);
-    job->refused = err == KFE_E_AUTH;
+        err = kfe_p11_open_surely(session, job->object, &kek, &opening, job, &job->step);
+    if (!err)
+        keep_known(job);
     return kfe_p11_object_end(job->object, session, err);
 }
 
@@ -173,7 +227,7 @@ kfe_error kfe_p11_wrap(kfe_p11_token *token, kfe_p11_object *object, const kfe_p
     kfe_error err = begin(&job, object, use, aad);
     if (err)
         return err;
-    memcpy(job->secret, secret, sizeof(job->secret));
+    kfe_secret_copy(job->secret, secret, sizeof(job->secret));
     err = kfe_p11_token_read(token, &wrap_task, &job);
     *out = (kfe_p11_wrapped){.len = 0};
     if (job) { /* not lost to a token that hangs */
@@ -188,6 +242,7 @@ kfe_error kfe_p11_unwrap(kfe_p11_token *token, kfe_p11_object *object, const kfe
                          kfe_bytes aad, kfe_bytes wrapped, uint8_t secret[32])
 {
     struct wrapping *job;
+    memset(secret, 0, KFE_P11_SECRET_LEN); /* so it is after a failure */
     if (wrapped.len == 0 || wrapped.len > sizeof(job->wrapped))
         return kfe_fail(KFE_E_ARGUMENT, "a wrapped secret of %zu bytes", wrapped.len);
     kfe_error err = begin(&job, object, use, aad);
@@ -196,11 +251,8 @@ kfe_error kfe_p11_unwrap(kfe_p11_token *token, kfe_p11_object *object, const kfe
     memcpy(job->wrapped, wrapped.data, wrapped.len);
     job->len = wrapped.len;
     err = kfe_p11_token_read(token, &unwrap_task, &job);
-    if (err == KFE_E_AUTH && !job->refused) /* another call of the same task failed */
-        err = kfe_fail(KFE_E_PROVIDER, "%s", kfe_error_detail());
-    memset(secret, 0, KFE_P11_SECRET_LEN);
     if (!err)
-        memcpy(secret, job->secret, KFE_P11_SECRET_LEN);
+        kfe_secret_copy(secret, job->secret, KFE_P11_SECRET_LEN);
     drop(&job);
     return err;
 }

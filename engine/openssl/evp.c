@@ -12,6 +12,7 @@
 #include "engine/openssl/crypto.h"
 #include "engine/openssl/evp.h"
 #include "engine/openssl/ghash.h"
+#include "engine/secret.h"
 
 enum { SEAL = 1, OPEN = 0, KEPT = 4 };
 
@@ -72,7 +73,7 @@ static kfe_error key_init(kfe_aead_key *base, const kfe_crypto *crypto, unsigned
     ciphers c = ciphers_of(crypto, suite);
     if (c.aead == NULL || (c.ecb == NULL && suite != KFE_C20P1305))
         return kfe_fail(KFE_E_BACKEND, "OpenSSL has no cipher for suite %u here", suite);
-    memcpy(key->raw, raw, sizeof(key->raw));
+    kfe_secret_copy(key->raw, raw, sizeof(key->raw));
     if ((suite != KFE_C20P1305 && !make_h(key, c.ecb)) || EVP_CIPHER_up_ref(c.aead) != 1)
         return kfe_fail_openssl(KFE_E_BACKEND, "cannot set up a cipher");
     key->cipher = c.aead;

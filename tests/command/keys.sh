@@ -215,6 +215,8 @@ run 1 kfe keys probe -F kfe.conf # a key that may leave is refused, and said to 
 has out "FAIL  key loose@1"
 run 0 kfe keys list -F kfe.conf
 has out "refused: key object loose@1 is extractable"
+run 0 kfe doctor -F kfe.conf
+grep -qE "^warn  keys .*, 1 refused \(" out || fail "the doctor does not tell of loose@1"
 run 1 kfe keys export-wrapped loose@1 --kek none -F kfe.conf
 has err KFE_E_KEY_UNKNOWN
 run 0 kfe keys export-wrapped loose@1 --kek kek -F kfe.conf

@@ -106,15 +106,20 @@ has err KFE_E_CONFIG
 seq 2000 | sed 's/.*/{"key":"&"}/' >in
 run 0 kfe produce -b "$brokers" -t one -F kfe.conf -X queue.buffering.max.messages=10 -X linger.ms=0 <in
 
-# ---- A signal: what was accepted is delivered -------------------------------------------
+# ---- A signal: what was accepted is delivered; statistics until then ---------------------
 mkfifo lines.in
-kfe produce -b "$brokers" -t sig -F kfe.conf <lines.in >out 2>err &
+kfe produce -b "$brokers" -t sig -F kfe.conf -X encryption.statistics.interval.ms=10 <lines.in >out 2>err &
 child=$!
 exec 8>lines.in
 printf '{"key":"1"}\n{"key":"2"}\n' >&8
 got=0
 timeout 60 kfe consume -b "$brokers" -t sig -c 2 -F kfe.conf >came 2>&1 || got=$?
 [ $got = 0 ] || fail "the two records never came: $got $(cat came)"
+tries=0
+until grep -q '^{"name":"kfe",.*"seal":{"calls":[0-9]*,"records":2,.*"sealing":\[{"key":"orders"' err; do
+    [ $((tries += 1)) -lt 1200 ] || fail "no statistics of the two records"
+    sleep 0.05
+done
 kill -TERM $child
 kill -TERM $child 2>/dev/null || true # as timeout(1) does: it must not cut the flush off
 got=0

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+from fresh_token import PIN, lacks
 from pseudo_terminal import check, on_terminal
 
-PIN = "13572468"
 SO_PIN = "87654321"
 
 
@@ -188,8 +188,7 @@ def main():
     before = os.getcwd()
     page = Page(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/keys.md"))
     if not shutil.which("softhsm2-util") or not shutil.which("pkcs11-tool"):
-        print("skipped: no SoftHSM or pkcs11-tool here (./dev deps installs them)")
-        sys.exit(1 if os.environ.get("KFE_NO_SKIP") == "1" else 77)
+        lacks("SoftHSM or pkcs11-tool")
     os.environ.pop("KFE_CONFIG", None)
     os.environ["PATH"] = os.path.abspath(sys.argv[1]) + ":" + os.environ["PATH"]
     os.umask(0o077)

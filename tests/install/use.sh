@@ -66,6 +66,7 @@ encryption.keyprovider.class=pkcs11
 encryption.keyprovider.pkcs11.uri=pkcs11:token=install?module-path=$softhsm
 encryption.keyprovider.pkcs11.pin=env:PIN
 encryption.keyprovider.pkcs11.allow.rsa=true
+encryption.keyprovider.pkcs11.timeout.ms=60000
 encryption.keymanager.class=topic
 encryption.keymanager.default.key=shop
 CONF

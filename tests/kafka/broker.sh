@@ -20,15 +20,18 @@ broker_java=(java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1
     -cp "$broker_jars/*")
 broker_pid=
 
-# broker_need PROGRAM...: what a test cannot do without.
-broker_need() {
-    local program reason=
-    for program; do command -v "$program" >/dev/null || reason="no $program here"; done
-    ls "$broker_jars"/kafka_*.jar >/dev/null 2>&1 || reason='no Apache Kafka here'
-    [ -n "$reason" ] || return 0
-    echo "skipped: $reason (./dev deps installs it)"
+# broker_lacks WHAT: what `./dev deps` installs is not here.
+broker_lacks() {
+    echo "skipped: no $* here (./dev deps installs it)"
     [ "${KFE_NO_SKIP:-}" = 1 ] && exit 1
     exit 77
+}
+
+# broker_need PROGRAM...: what a test cannot do without.
+broker_need() {
+    local program
+    for program; do command -v "$program" >/dev/null || broker_lacks "$program"; done
+    ls "$broker_jars"/kafka_*.jar >/dev/null 2>&1 || broker_lacks 'Apache Kafka'
 }
 
 # The controller's port cannot be 0, so a free one is picked; a broker that loses it to another

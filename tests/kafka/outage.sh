@@ -10,7 +10,7 @@ outage=${KFE_OUTAGE_S:-3}
 module=$(ls /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so 2>/dev/null | head -n 1)
 client=$(ls /usr/lib/*/pkcs11/p11-kit-client.so 2>/dev/null | head -n 1)
 broker_need p11-kit softhsm2-util kcat
-[ -n "$module" ] && [ -n "$client" ] || { echo 'skipped: no SoftHSM or p11-kit client module here'; exit 77; }
+[ -n "$module" ] && [ -n "$client" ] || broker_lacks "SoftHSM or p11-kit client module"
 
 dir=$(mktemp -d)
 server=

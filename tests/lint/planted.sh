@@ -83,6 +83,24 @@ plant sizes engine/a.c "$(printf '\\n%.0s' {1..450})" 'engine/a.c:452: the file'
 plant format engine/a.c 'int a;' ''
 plant format engine/a.c 'int  a;' 'engine/a.c:2:'
 
+# page FILE TEXT WANTED: as plant, without the licence line.
+page() {
+    mkdir -p "$tree/$(dirname "$1")"
+    printf '%b\n' "$2" >"$tree/$1"
+    check pages "$3"
+    rm "$tree/$1"
+}
+mkdir -p "$tree/intel/below"
+printf '%s\n' "$licence" | tee "$tree/intel/a.c" >"$tree/intel/below/b.inc"
+page intel/README.md '`a` `below/b.inc`' ''
+page intel/README.md '`a.c`, or `below/*`, or `*`' ''
+page intel/README.md 'a, `c`, `below/b*`' 'intel/README.md:1: does not name intel/a.c'
+page intel/README.md '`a`, `below/`' 'does not name intel/below/b.inc'
+rm -r "$tree/intel"
+page docs/a.md '## Of `a`, and *b*\n[x](a.md#of-a-and-b) [y](https://b/c#d) [z](#of-a-and-b)\n```\n[x](y)\n```' ''
+page docs/a.md 'a [b](a.md)\n[c](b.md), [d](c.md)' 'docs/a.md:2: no file c.md'
+page docs/a.md '# A\n```\n# B\n```\n[b](a.md#b)' 'docs/a.md:5: no heading a.md#b'
+
 printf '#!/bin/sh\ncd "$1"\nls\n' >"$tree/a.sh"
 check shell 'a.sh:2:1: warning'
 printf '#!/bin/sh\necho "$1"\n' >"$tree/a.sh"

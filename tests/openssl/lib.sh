@@ -8,7 +8,7 @@ set -euo pipefail
 modules=$1
 unset OPENSSL_CONF OPENSSL_MODULES KFE_BACKEND
 
-command -v openssl >/dev/null || skip "no openssl"
+command -v openssl >/dev/null || lacks openssl
 with=(-provider-path "$modules" -provider kfe)
 if ! openssl list -providers "${with[@]}" >out 2>err; then
     grep -q 'no kernel' err && skip "$(grep -o 'kfe has no kernel.*' err)"

@@ -71,3 +71,11 @@ kfe_error rig_derive_again(struct rig *rig)
     }
     return err;
 }
+
+void rig_wait_finalised(const test_token *h)
+{
+    uint64_t until = now_ms() + PATIENCE_MS;
+    while (!test_token_is_finalised(h) && now_ms() < until)
+        pause_1_ms();
+    assert_true(test_token_is_finalised(h));
+}

@@ -28,6 +28,8 @@ void rig_wipe(struct rig *rig);
 kfe_error rig_derive(struct rig *rig);
 /* After an outage, until the control thread has looked again. */
 kfe_error rig_derive_again(struct rig *rig);
+/* What was left behind goes when it comes back, the last user's C_Finalize with it. */
+void rig_wait_finalised(const test_token *h);
 
 uint64_t now_ms(void);
 void pause_1_ms(void);

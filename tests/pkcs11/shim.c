@@ -37,7 +37,8 @@ static struct hook hooks[N_HOOKS] = {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static CK_FUNCTION_LIST_PTR below; /* the ways, over the module */
 static CK_FUNCTION_LIST list;
-static CK_FLAGS extra_flags;
+static _Atomic CK_FLAGS extra_flags;
+static _Atomic unsigned inside; /* calls under way */
 
 /* Counts the call; true when it is to fail, by `how` and `rv`. */
 static bool fails(enum hook_index at, shim_how *how, CK_RV *rv)
@@ -77,13 +78,14 @@ static bool fails(enum hook_index at, shim_how *how, CK_RV *rv)
 #define X(name, params, args)                                                                      \
     static CK_RV shim_##name params                                                                \
     {                                                                                              \
-        shim_how how;                                                                              \
-        CK_RV rv;                                                                                  \
-        if (!fails(AT_##name, &how, &rv))                                                          \
-            return below->name args;                                                               \
-        if (how == SHIM_AFTER || how == SHIM_TWICE)                                                \
-            below->name args;                                                                      \
-        return how == SHIM_TWICE ? below->name args : rv;                                          \
+        shim_how how = SHIM_INSTEAD;                                                               \
+        CK_RV rv = CKR_OK, real = CKR_OK;                                                          \
+        inside++;                                                                                  \
+        bool failed = fails(AT_##name, &how, &rv);                                                 \
+        if (!failed || how == SHIM_AFTER)                                                          \
+            real = below->name args;                                                               \
+        inside--;                                                                                  \
+        return failed ? rv : real;                                                                 \
     }
 SHIM_CALLS(X)
 #undef X
@@ -147,6 +149,11 @@ static unsigned long shim_calls(const char *function)
     return calls;
 }
 
+static unsigned shim_inside(void)
+{
+    return inside;
+}
+
 static void shim_token_flags(CK_FLAGS flags)
 {
     extra_flags = flags;
@@ -178,20 +185,23 @@ const shim_table kfe_test_shim = {.inject = shim_inject,
                                   .before = shim_before,
                                   .before_each = shim_before_each,
                                   .calls = shim_calls,
+                                  .inside = shim_inside,
                                   .token_flags = shim_token_flags,
                                   .iv = shim_ways_iv,
                                   .delay = shim_delay,
                                   .out_of_reach = shim_ways_out_of_reach,
                                   .lose_handles = shim_ways_lose_handles,
+                                  .swap_handles = shim_ways_swap_handles,
                                   .limit = shim_ways_limit,
                                   .size = shim_ways_size,
                                   .size_queries = shim_ways_queries,
                                   .room = shim_ways_room,
                                   .reset = shim_reset};
 
-/* A child may be born while another thread of its parent is in fails(). */
+/* A child may be born while another thread of its parent is in a call. */
 static void renew_lock(void)
 {
+    inside = 0;
     pthread_mutex_init(&lock, NULL);
 }
 

@@ -12,7 +12,6 @@
 typedef enum {
     SHIM_INSTEAD, /* the real call is not made */
     SHIM_AFTER,   /* it is made, its result is lost */
-    SHIM_TWICE,   /* it is made twice, as if somebody else did the same at that moment */
     SHIM_PIPE,    /* instead: raises SIGPIPE first, as writing to a dead server would */
 } shim_how;
 
@@ -39,6 +38,7 @@ typedef struct {
     /* The same before every call, until it is NULL. */
     void (*before_each)(const char *function, void (*act)(void *arg), void *arg);
     unsigned long (*calls)(const char *function);
+    unsigned (*inside)(void);            /* calls under way, of any function */
     void (*token_flags)(CK_FLAGS flags); /* C_GetTokenInfo shows them in addition */
     void (*iv)(shim_iv style);
     /* Every call of it takes longer, by less than a second; NULL: of any function. */
@@ -49,6 +49,10 @@ typedef struct {
     void (*out_of_reach)(bool yes);
     /* Handles given out so far are refused for ever. */
     void (*lose_handles)(shim_handles which);
+    /* Each object has the other's handle from now on; 0 and 0: its own again. These are the numbers
+     * of the module itself. So are those of a token that gives a number anew, to whoever kept it.
+     */
+    void (*swap_handles)(CK_OBJECT_HANDLE one, CK_OBJECT_HANDLE other);
     /* C_OpenSession is CKR_SESSION_COUNT when so many are open; 0: there is no limit. */
     void (*limit)(unsigned sessions);
     /* Asked for a size (no buffer given), C_Encrypt, C_Decrypt, C_Sign and C_WrapKey are off. */

@@ -33,6 +33,8 @@
     X(C_FindObjectsFinal, (CK_SESSION_HANDLE s), (S(s)))                                           \
     X(C_GetAttributeValue,                                                                         \
       (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE * a, CK_ULONG n), (S(s), O(o), a, n)) \
+    X(C_SetAttributeValue,                                                                         \
+      (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE * a, CK_ULONG n), (S(s), O(o), a, n)) \
     X(C_CreateObject, (CK_SESSION_HANDLE s, CK_ATTRIBUTE * a, CK_ULONG n, CK_OBJECT_HANDLE * out), \
       (S(s), a, n, out))                                                                           \
     X(C_DestroyObject, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o), (S(s), O(o)))                    \

@@ -59,9 +59,23 @@ static CK_SESSION_HANDLE session_of(CK_SESSION_HANDLE s)
     return state == EMPTY ? 0 : number_of(s, sessions_lost);
 }
 
+/* Who has whose number. */
+static _Atomic CK_OBJECT_HANDLE swap_one, swap_other;
+
+static CK_OBJECT_HANDLE swapped(CK_OBJECT_HANDLE number)
+{
+    return number == swap_one ? swap_other : number == swap_other ? swap_one : number;
+}
+
+void shim_ways_swap_handles(CK_OBJECT_HANDLE a, CK_OBJECT_HANDLE b)
+{
+    swap_one = a;
+    swap_other = b;
+}
+
 static CK_OBJECT_HANDLE object_of(CK_OBJECT_HANDLE o)
 {
-    return o & made ? number_of(o & ~made, made_lost) : number_of(o, found_lost);
+    return swapped(o & made ? number_of(o & ~made, made_lost) : number_of(o, found_lost));
 }
 
 #define L(slot) slot_of(slot)
@@ -96,14 +110,14 @@ static CK_RV ways_C_FindObjects(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE *out, CK_U
 {
     CK_RV rv = plain_C_FindObjects(s, out, max, n);
     for (CK_ULONG i = 0; rv == CKR_OK && i < *n; i++)
-        out[i] = given(out[i], found_lost);
+        out[i] = given(swapped(out[i]), found_lost);
     return rv;
 }
 
 static CK_RV made_one(CK_RV rv, CK_OBJECT_HANDLE *out)
 {
     if (rv == CKR_OK)
-        *out = given(*out, made_lost) | made;
+        *out = given(swapped(*out), made_lost) | made;
     return rv;
 }
 
@@ -363,6 +377,7 @@ void shim_ways_reset(void)
     queries = 0;
     room_extra = 0;
     shim_ways_limit(0);
+    shim_ways_swap_handles(0, 0);
 }
 
 static void renew_lock(void)

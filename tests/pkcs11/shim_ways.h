@@ -15,6 +15,7 @@ void shim_ways_reset(void); /* but for handles: what is lost stays so */
 void shim_ways_iv(shim_iv style);
 void shim_ways_out_of_reach(bool yes);
 void shim_ways_lose_handles(shim_handles which);
+void shim_ways_swap_handles(CK_OBJECT_HANDLE one, CK_OBJECT_HANDLE other);
 void shim_ways_limit(unsigned sessions);
 void shim_ways_size(int off);
 void shim_ways_room(unsigned extra, bool ends);

@@ -31,14 +31,6 @@ static void rig_init_hasty(struct rig *rig, const test_token *h)
     h->shim->reset();
 }
 
-static void wait_inside(struct gate *gate)
-{
-    uint64_t until = now_ms() + PATIENCE_MS;
-    while (gate_inside(gate) == 0 && now_ms() < until)
-        pause_1_ms();
-    assert_int_equal(gate_inside(gate), 1);
-}
-
 /* ---- Getting back ------------------------------------------------------------------------- */
 
 /* The application finalises the module: it is started, and the token logged in to, anew. */
@@ -65,7 +57,7 @@ static void test_late_but_there(void **state)
         uint64_t start = now_ms();
         assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
         assert_true(now_ms() - start < 5000);
-        wait_inside(&gate);
+        gate_await(&gate, 1);
         for (int n = 0; n < 100; n++)
             assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
         assert_int_equal(gate_inside(&gate), 1); /* nobody else tries the same meanwhile */
@@ -89,7 +81,7 @@ static void test_late_for_a_search(void **state)
     gate_shut(&gate, h, "C_Login");
     lose_all();
     assert_int_equal(rig.p->ops->get_current_key(rig.p, "k", &key), KFE_E_PROVIDER);
-    wait_inside(&gate);
+    gate_await(&gate, 1);
     for (int n = 0; n < 100; n++)
         assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
     kfe_key_provider_statistics seen = {.size = sizeof(seen)};
@@ -152,7 +144,7 @@ static void test_another_module(void **state)
         void *opened = NULL;
         gate_shut(&gate, h, at[i]);
         assert_int_equal(pthread_create(&thread, NULL, open_there, &stuck), 0);
-        wait_inside(&gate);
+        gate_await(&gate, 1);
         rig_open(&well, config);
         assert_int_equal(rig_derive(&well), KFE_OK);
         assert_int_equal(gate_inside(&gate), 1);

@@ -98,24 +98,6 @@ static void test_no_id_is_given_twice(void **state)
     p->ops->free(p);
 }
 
-static void destroy(void *other)
-{
-    assert_int_equal(keys_set_state(other, "orders", 1, KFE_KEY_DESTROYED), KFE_OK);
-}
-
-/* By another operator, when the search has found the key and the marker is not there yet. */
-static void test_destroyed_meanwhile(void **state)
-{
-    const test_token *h = *state;
-    kfe_key_provider *p = test_token_open(h), *other = test_token_open(h);
-    assert_int_equal(p->ops->create(p, "orders"), KFE_OK);
-    h->shim->inject("C_CreateObject", SHIM_INSTEAD, CKR_ATTRIBUTE_VALUE_INVALID, 0, 1);
-    h->shim->before("C_FindObjectsFinal", destroy, other);
-    assert_int_equal(keys_look(p, "orders", 1, NULL, NULL), KFE_E_KEY_DESTROYED);
-    other->ops->free(other);
-    p->ops->free(p);
-}
-
 #define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
@@ -124,7 +106,6 @@ int main(void)
         TOKEN_TEST(test_states_in_keys),
         TOKEN_TEST(test_ids),
         TOKEN_TEST(test_no_id_is_given_twice),
-        TOKEN_TEST(test_destroyed_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

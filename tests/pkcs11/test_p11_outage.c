@@ -60,8 +60,6 @@ static void test_started_again_by_others(void **state)
     assert_int_equal(version, 2);
     start_again(&raw, sessions);
     rig_wipe(&rig);
-    if (test_token_is_finalised(h))
-        return;
     for (int i = 0; i < SESSIONS; i++)
         assert_int_equal(raw.calls->C_GetSessionInfo(sessions[i], &info), CKR_OK);
 }
@@ -125,20 +123,21 @@ static void test_outage_of_some_length(void **state)
     struct rig rig;
     rig_init(&rig, h);
     token_gone(h, true);
-    uint64_t until = now_ms() + 1000;
-    unsigned long tries = h->shim->calls("C_Initialize");
-    while (now_ms() < until) {
+    uint64_t start = now_ms(), until = start + PATIENCE_MS;
+    unsigned long tries = 0;
+    while (tries < 4 && now_ms() < until) {
         assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
         pause_1_ms();
+        tries = h->shim->calls("C_Initialize");
     }
-    tries = h->shim->calls("C_Initialize") - tries;
-    assert_true(tries >= 2 && tries <= 12);         /* ever more seldom */
-    assert_true(h->shim->calls("C_Finalize") >= 2); /* the only way back for a remote token */
+    assert_int_equal(tries, 4);
+    assert_true(now_ms() - start >= 50 + 100 + 200 + 400); /* ever more seldom */
+    assert_true(h->shim->calls("C_Finalize") >= 3); /* the only way back for a remote token */
     kfe_key_provider_statistics s = {.size = sizeof(s)};
     rig.p->ops->statistics(rig.p, &s);
     assert_int_not_equal(s.breaker, KFE_BREAKER_CLOSED);
     token_gone(h, false);
-    uint64_t start = now_ms();
+    start = now_ms();
     assert_int_equal(rig_derive_again(&rig), KFE_OK);
     assert_true(now_ms() - start < RECOVERY_MS);
     rig.p->ops->statistics(rig.p, &s);
@@ -167,7 +166,7 @@ static void test_bad_data_is_no_outage(void **state)
         wrapped[1 + i % (len - 1)] ^= 1;
         assert_int_equal(rig_derive(&rig), KFE_OK);
     }
-    assert_in_range(h->shim->calls("C_Decrypt"), 200, 400); /* twice, where the code says little */
+    assert_in_range(h->shim->calls("C_Decrypt"), 200, 600); /* three, where the code says little */
     assert_int_equal(h->shim->calls("C_OpenSession"), 0);
     assert_int_equal(h->shim->calls("C_CloseSession"), 0);
     kfe_key_provider_statistics s = {.size = sizeof(s)};
@@ -212,8 +211,10 @@ static void test_the_application_s_module(void **state)
     h->shim->reset();
     token_gone(h, true);
     assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
-    while (h->shim->calls("C_GetSlotList") < 2)
+    uint64_t until = now_ms() + PATIENCE_MS;
+    while (h->shim->calls("C_GetSlotList") < 2 && now_ms() < until)
         pause_1_ms();
+    assert_true(h->shim->calls("C_GetSlotList") >= 2);
     token_gone(h, false);
     assert_int_equal(rig_derive_again(&rig), KFE_OK);
     assert_int_equal(h->shim->calls("C_Finalize"), 0);

@@ -160,55 +160,6 @@ static void test_forged(void **state)
     scene_free(&s);
 }
 
-/* The same code from a token that does not answer either is no word about the secret. */
-static void test_outage(void **state)
-{
-    scene s = scene_new(state);
-    assert_int_equal(wrap_rig_wrap(&s.w), KFE_OK);
-    s.w.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_DEVICE_ERROR, 0, 1);
-    s.w.h->shim->inject("C_GetSessionInfo", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1000);
-    assert_int_equal(wrap_rig_unwrap(&s.w), KFE_E_PROVIDER);
-    s.w.h->shim->reset();
-    kfe_error err = wrap_rig_unwrap(&s.w);
-    for (int i = 0; err && i < 100; i++) { /* it may have to be reached anew first */
-        assert_int_equal(err, KFE_E_PROVIDER);
-        err = wrap_rig_unwrap(&s.w);
-    }
-    scene_free(&s);
-}
-
-/* What a token says of bad data others say when they are busy: said twice, it is believed. */
-static void test_busy(void **state)
-{
-    static const CK_RV codes[] = {CKR_DEVICE_ERROR, CKR_FUNCTION_FAILED, CKR_VENDOR_DEFINED + 1};
-    scene s = scene_new(state);
-    assert_int_equal(wrap_rig_wrap(&s.w), KFE_OK);
-    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-        s.w.h->shim->inject("C_Decrypt", SHIM_AFTER, codes[i], 0, 1);
-        wrap_rig_round(&s.w);
-        s.w.h->shim->inject("C_Decrypt", SHIM_AFTER, codes[i], 0, 2);
-        kfe_error err = wrap_rig_unwrap(&s.w);
-        if (err != KFE_E_AUTH)
-            fail_msg("0x%lx: %s: %s", codes[i], kfe_error_name(err), kfe_error_detail());
-        wrap_rig_round(&s.w);
-    }
-    scene_free(&s);
-}
-
-static void test_lost_handle(void **state)
-{
-    scene s = scene_new(state);
-    assert_int_equal(wrap_rig_wrap(&s.w), KFE_OK);
-    s.w.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_KEY_HANDLE_INVALID, 0, 1);
-    wrap_rig_round(&s.w);
-    s.w.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_SESSION_HANDLE_INVALID, 0, 1);
-    wrap_rig_round(&s.w);
-    s.w.h->shim->inject("C_DecryptInit", SHIM_INSTEAD, CKR_KEY_FUNCTION_NOT_PERMITTED, 0, 1);
-    assert_int_equal(wrap_rig_unwrap(&s.w), KFE_E_KEY_DENIED);
-    wrap_rig_round(&s.w);
-    scene_free(&s);
-}
-
 #define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
@@ -219,9 +170,6 @@ int main(void)
         TOKEN_TEST(test_first_one_does_not_unwrap),
         TOKEN_TEST(test_kinds_of_keys_are_not_mixed),
         TOKEN_TEST(test_forged),
-        TOKEN_TEST(test_outage),
-        TOKEN_TEST(test_busy),
-        TOKEN_TEST(test_lost_handle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

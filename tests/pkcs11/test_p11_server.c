@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +32,18 @@ static server the_server; /* so that one of a test that failed is found, and kil
 static char address[160]; /* "unix:path=", and behind that: */
 static const char *folder, *path;
 
+static bool answers(void)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    assert_true(strlen(path) < sizeof(at.sun_path));
+    memcpy(at.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    bool yes = connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
+    close(fd);
+    return yes;
+}
+
 static void server_start(server *s)
 {
     const char *const argv[] = {
@@ -41,17 +54,18 @@ static void server_start(server *s)
     posix_spawnattr_init(&own_group); /* it forks for each connection: all are killed at once */
     posix_spawnattr_setflags(&own_group, POSIX_SPAWN_SETPGROUP);
     posix_spawn_file_actions_init(&quiet);
+    /* Whoever reads what this program prints waits for all who hold the other end. */
     posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     assert_int_equal(posix_spawn(&s->pid, KFE_TEST_P11_KIT, &quiet, &own_group,
                                  (char *const *)(uintptr_t)argv, environ),
                      0);
     posix_spawn_file_actions_destroy(&quiet);
     posix_spawnattr_destroy(&own_group);
-    struct stat there;
     uint64_t until = now_ms() + PATIENCE_MS;
-    while (stat(path, &there) != 0 && now_ms() < until)
+    while (!answers() && now_ms() < until)
         pause_1_ms();
-    assert_int_equal(stat(path, &there), 0);
+    assert_true(answers());
 }
 
 static void server_kill(server *s)
@@ -177,7 +191,8 @@ int main(void)
 #else
 int main(void)
 {
-    puts("skipped, as p11-kit's tool or client module is not installed");
-    return 77;
+    const char *no_skip = getenv("KFE_NO_SKIP");
+    puts("skipped: no p11-kit here, or not its client module (./dev deps installs it)");
+    return no_skip != NULL && strcmp(no_skip, "1") == 0 ? 1 : 77;
 }
 #endif

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,9 @@ static struct {
     CK_RV rv[8];
     unsigned asked;
     CK_SLOT_ID ours, twin; /* slots whose token matches; 0: none */
+    CK_SLOT_ID dead;       /* it has a token that does not answer */
+    const char *serial;    /* of both; NULL: their slots' numbers */
+    unsigned differ;       /* where the twin does: 1 model, 2 manufacturer, 3 serial */
 } module;
 
 static CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID *out, CK_ULONG *n)
@@ -33,11 +37,18 @@ static CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID *out, CK_ULONG *n)
 static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
     assert_in_range(slot, 1, 100);
+    char serial[24];
     memset(info, ' ', sizeof(*info));
     info->flags = CKF_TOKEN_INITIALIZED;
-    if (slot == module.ours || slot == module.twin)
-        memcpy(info->label, "kfe", 3);
-    return CKR_OK;
+    const bool ours = slot == module.ours || slot == module.twin;
+    memcpy(info->label, ours ? "kfe" : "a b", 3);
+    snprintf(serial, sizeof(serial), "%08lu", slot);
+    const char *text = ours && module.serial ? module.serial : serial;
+    memcpy(info->serialNumber, text, strlen(text));
+    CK_UTF8CHAR *const at[] = {info->label, info->model, info->manufacturerID, info->serialNumber};
+    if (slot == module.twin && module.differ > 0)
+        at[module.differ][15] = '2';
+    return slot == module.dead ? CKR_DEVICE_ERROR : CKR_OK;
 }
 
 static kfe_error find(CK_SLOT_ID *slot)
@@ -79,6 +90,31 @@ static void test_found(void **state)
     assert_int_equal(find(&slot), KFE_E_CONFIG);
 }
 
+/* So do clients of an HSM that show it in a slot for each way to it. */
+static void test_one_in_two_slots(void **state)
+{
+    (void)state;
+    CK_SLOT_ID slot = 0;
+    set(4, 4, 2);
+    module.twin = 4;
+    module.serial = "4711";
+    assert_int_equal(find(&slot), KFE_OK);
+    assert_int_equal(slot, 2);
+    module.dead = 2;
+    assert_int_equal(find(&slot), KFE_OK);
+    assert_int_equal(slot, 4);
+    module.dead = 0;
+    for (module.differ = 1; module.differ <= 3; module.differ++) {
+        assert_int_equal(find(&slot), KFE_E_CONFIG);
+        assert_non_null(strstr(kfe_error_detail(), "2 tokens match"));
+    }
+    module.differ = 0;
+    module.serial = "0000000000000000"; /* which tokens without one show, too */
+    assert_int_equal(find(&slot), KFE_E_CONFIG);
+    module.serial = "";
+    assert_int_equal(find(&slot), KFE_E_CONFIG);
+}
+
 static void test_plugged_in_meanwhile(void **state)
 {
     (void)state;
@@ -89,6 +125,37 @@ static void test_plugged_in_meanwhile(void **state)
     assert_int_equal(find(&slot), KFE_OK);
     assert_int_equal(slot, 5);
     assert_int_equal(module.asked, 4);
+}
+
+static void assert_detail(const char *part)
+{
+    if (strstr(kfe_error_detail(), part) == NULL)
+        fail_msg("\"%s\" is not in \"%s\"", part, kfe_error_detail());
+}
+
+/* Whoever named none, or several, sees the URIs to choose from: whole ones, as many as have room.
+ */
+static void test_named(void **state)
+{
+    (void)state;
+    CK_SLOT_ID slot = 0;
+    set(4, 4, 2);
+    module.twin = 4;
+    assert_int_equal(find(&slot), KFE_E_CONFIG);
+    assert_detail("2 tokens match");
+    assert_detail(": pkcs11:serial=00000002;token=kfe, pkcs11:serial=00000004;token=kfe");
+    set(2, 2, 0);
+    assert_int_equal(find(&slot), KFE_E_PROVIDER);
+    assert_detail(
+        "there is pkcs11:serial=00000001;token=a%20b, pkcs11:serial=00000002;token=a%20b");
+    set(50, 50, 0);
+    assert_int_equal(find(&slot), KFE_E_PROVIDER);
+    const char *end = strrchr(kfe_error_detail(), ';');
+    assert_non_null(end);
+    assert_string_equal(end, ";token=a%20b");
+    set(0, 0, 0);
+    assert_int_equal(find(&slot), KFE_E_PROVIDER);
+    assert_detail("/module.so shows no token");
 }
 
 /* Nothing is read where nothing was written. */
@@ -109,7 +176,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found),
+        cmocka_unit_test(test_one_in_two_slots),
         cmocka_unit_test(test_plugged_in_meanwhile),
+        cmocka_unit_test(test_named),
         cmocka_unit_test(test_absurd_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

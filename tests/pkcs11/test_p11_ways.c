@@ -1,17 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokens with ways of their own: what becomes of calls when handles are lost for good, the token is
- * out of reach, gives few sessions, or is particular about buffers?
- *
- *   a code, or what stands for it                   what is done                     test
- *   0xB3 of sessions that are refused for ever      session, login, key anew         lost
- *   0x82, 0x60 likewise, of keys                    the key is found anew            lost
- *   the same of every object, our mark too          everything anew                  lost
- *   0xB1                                            those that we have serve all     few_sessions
- *   0x30 of every call, 0 slots after a start       outage; back by C_Finalize and   out_of_reach
- *                                                   C_Initialize, login and search
- *   0x30, 0x32, 0xE0, 0xE1, 0x190 of control calls  outage: breaker open, then back  control_calls
- *   0x150 of a message                              that call fails, no outage       room
- */
+/* Tokens with ways of their own: what becomes of calls when the token is out of reach, gives few
+ * sessions, or is particular about buffers? */
 #include <pthread.h>
 #include <string.h>
 
@@ -25,33 +14,6 @@ static kfe_key_provider_statistics statistics(const struct rig *rig)
     kfe_key_provider_statistics s = {.size = sizeof(s)};
     rig->p->ops->statistics(rig->p, &s);
     return s;
-}
-
-/* ---- Handles ------------------------------------------------------------------------------ */
-
-static void test_lost(void **state)
-{
-    static const struct {
-        shim_handles which;
-        unsigned long logins;
-    } rows[] = {{SHIM_FOUND, 0}, {SHIM_OBJECTS, 0}, {SHIM_SESSIONS, 1}};
-    const test_token *h = *state;
-    struct rig rig;
-    rig_init(&rig, h);
-    assert_int_equal(rig_derive(&rig), KFE_OK);
-    const unsigned long always = h->shim->calls("C_FindObjectsInit"); /* a token without marks */
-    for (size_t i = 0; i < 3 * COUNT(rows); i++) {
-        h->shim->reset();
-        h->shim->lose_handles(rows[i % COUNT(rows)].which);
-        assert_int_equal(rig_derive(&rig), KFE_OK);
-        assert_int_equal(h->shim->calls("C_Login"), rows[i % COUNT(rows)].logins);
-        unsigned long finds = h->shim->calls("C_FindObjectsInit"); /* key and states */
-        assert_in_range(finds, 1, 4);
-        assert_int_equal(rig_derive(&rig), KFE_OK); /* found once, known again */
-        assert_int_equal(h->shim->calls("C_FindObjectsInit"), finds + always);
-        assert_int_equal(statistics(&rig).breaker, KFE_BREAKER_CLOSED);
-    }
-    rig_wipe(&rig);
 }
 
 /* ---- Sessions ----------------------------------------------------------------------------- */
@@ -129,36 +91,6 @@ static void test_out_of_reach(void **state)
     rig_wipe(&rig);
 }
 
-/* A token that is asked whether it is still there, and says no. */
-static void test_control_calls(void **state)
-{
-    static const CK_RV codes[] = {CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT,
-                                  CKR_TOKEN_NOT_RECOGNIZED, CKR_CRYPTOKI_NOT_INITIALIZED};
-    static const char *const functions[] = {"C_OpenSession", "C_GetSlotList"};
-    const test_token *h = *state;
-    struct rig rig;
-    rig_init(&rig, h);
-    for (size_t i = 0; i < COUNT(codes) * COUNT(functions); i++) {
-        const char *function = functions[i % COUNT(functions)];
-        h->shim->reset();
-        h->shim->inject(function, SHIM_INSTEAD, codes[i / COUNT(functions)], 0, 1000000);
-        h->shim->lose_handles(SHIM_SESSIONS);
-        assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
-        assert_int_not_equal(statistics(&rig).breaker, KFE_BREAKER_CLOSED);
-        unsigned long signs = h->shim->calls("C_SignInit");
-        assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
-        assert_non_null(strstr(kfe_error_detail(), function));
-        wait_for(h, "C_Finalize", 1);
-        assert_int_equal(h->shim->calls("C_SignInit"), signs);
-        assert_int_equal(h->shim->calls("C_Login"), 0);
-        h->shim->reset();
-        assert_int_equal(rig_derive_again(&rig), KFE_OK);
-        assert_int_equal(h->shim->calls("C_Login"), 1);
-        assert_int_equal(statistics(&rig).breaker, KFE_BREAKER_CLOSED);
-    }
-    rig_wipe(&rig);
-}
-
 /* ---- Buffers ------------------------------------------------------------------------------ */
 
 static const uint8_t aad_bytes[] = "ways", secret[32] = {1, 2, 3};
@@ -230,9 +162,10 @@ static void test_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TOKEN_TEST(test_lost),         TOKEN_TEST(test_few_sessions),
-        TOKEN_TEST(test_out_of_reach), TOKEN_TEST(test_control_calls),
-        TOKEN_TEST(test_size),         TOKEN_TEST(test_room),
+        TOKEN_TEST(test_few_sessions),
+        TOKEN_TEST(test_out_of_reach),
+        TOKEN_TEST(test_size),
+        TOKEN_TEST(test_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,49 +120,6 @@ static void test_forged(void **state)
     }
 }
 
-/* The same code from a token that does not answer either is no word about the secret. */
-static void test_outage(void **state)
-{
-    scene s = scene_new(state, AES_CRYPT);
-    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
-    s.h->shim->inject("C_Decrypt", SHIM_AFTER, CKR_DEVICE_ERROR, 0, 1);
-    s.h->shim->inject("C_GetSessionInfo", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1000);
-    assert_int_equal(wrap_rig_unwrap(&s), KFE_E_PROVIDER);
-    s.h->shim->reset();
-    kfe_error err = wrap_rig_unwrap(&s);
-    for (int i = 0; err && i < 100; i++) { /* it may have to be reached anew first */
-        assert_int_equal(err, KFE_E_PROVIDER);
-        err = wrap_rig_unwrap(&s);
-    }
-    wrap_rig_wipe(&s);
-}
-
-/* What fails beside unwrapping says nothing of the secret: the record must not be taken for forged.
- */
-static void test_glitch(void **state)
-{
-    scene s = scene_new(state, AES_KEY_WRAP);
-    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
-    s.h->shim->inject("C_DestroyObject", SHIM_AFTER, CKR_FUNCTION_FAILED, 0, 2);
-    assert_int_equal(wrap_rig_unwrap(&s), KFE_E_PROVIDER); /* tried twice */
-    wrap_rig_round(&s);
-    s.h->shim->inject("C_DestroyObject", SHIM_AFTER, CKR_FUNCTION_FAILED, 0, 1);
-    wrap_rig_round(&s);
-    wrap_rig_wipe(&s);
-}
-
-static void test_lost_handle(void **state)
-{
-    scene s = scene_new(state, AES_KEY_WRAP);
-    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
-    s.h->shim->inject("C_UnwrapKey", SHIM_INSTEAD, CKR_KEY_HANDLE_INVALID, 0, 1);
-    wrap_rig_round(&s);
-    s.h->shim->inject("C_WrapKey", SHIM_INSTEAD, CKR_OBJECT_HANDLE_INVALID, 0, 1);
-    assert_int_equal(wrap_rig_wrap(&s), KFE_OK);
-    wrap_rig_round(&s);
-    wrap_rig_wipe(&s);
-}
-
 static void test_what_keys_can(void **state)
 {
     const test_token *h = *state;
@@ -201,37 +158,76 @@ static void test_what_keys_can(void **state)
     }
 }
 
-/* Records all the way: two calls to wrap and two to see that it unwraps, then none; and two to
- * unwrap. */
-static void test_records(void **state)
+static kfe_session_kind kind_sealed(kfe_engine *engine, kfe_engine *other, const char *topic)
+{
+    const uint8_t text[] = "a value";
+    kfe_record sealed, opened,
+        plain = {.topic = {(const uint8_t *)topic, strlen(topic)},
+                 .value = {text, sizeof(text)},
+                 .partition = -1};
+    uint8_t space[8192], room[8192];
+    kfe_envelope_info info[KFE_GROUPS_MAX];
+    size_t n;
+    assert_int_equal(kfe_seal(engine, &plain, &sealed, 1, space, sizeof(space), 0), KFE_OK);
+    assert_int_equal(kfe_inspect(&sealed, info, &n), KFE_OK);
+    assert_int_equal(kfe_open(other, &sealed, &opened, 1, room, sizeof(room), 0), KFE_OK);
+    assert_memory_equal(opened.value.data, text, sizeof(text));
+    return info[0].session_kind;
+}
+
+/* Two AES keys of one provider, made alike: each seals by its own kind; names are exact. */
+static void test_kinds_by_name(void **state)
 {
     const test_token *h = *state;
-    aes_import("orders", 1, 32, AES_CRYPT);
+    static const char kinds[] = "auto,payments=direct,a=b=direct,made=direct";
+    aes_import("payments", 1, 32, AES_CRYPT);
+    aes_import("payment", 1, 32, AES_CRYPT);
     assert_int_equal(kfe_config_set(h->config, "encryption.keymanager.class", "topic"), KFE_OK);
-    assert_int_equal(kfe_config_set(h->config, "encryption.keymanager.default.key", "orders"),
+    assert_int_equal(
+        kfe_config_set(h->config, "encryption.keymanager.topics", "one=payments;two=payment"),
+        KFE_OK);
+    assert_int_equal(kfe_config_set(h->config, "encryption.keyprovider.pkcs11.session", kinds),
                      KFE_OK);
     kfe_engine *from = NULL, *to = NULL;
     assert_int_equal(kfe_engine_new(&from, h->config), KFE_OK);
     assert_int_equal(kfe_engine_new(&to, h->config), KFE_OK);
-    const uint8_t text[] = "a value";
-    kfe_record plain = {.topic = {text, 1}, .value = {text, sizeof(text)}, .partition = -1};
-    uint8_t space[8192], room[8192];
-    for (int i = 0; i < 1000; i++) {
-        kfe_record sealed, opened;
-        kfe_envelope_info info[KFE_GROUPS_MAX];
-        size_t n;
-        assert_int_equal(kfe_seal(from, &plain, &sealed, 1, space, sizeof(space), 0), KFE_OK);
-        assert_int_equal(kfe_inspect(&sealed, info, &n), KFE_OK);
-        assert_int_equal(info[0].session_kind, KFE_WRAPPED);
-        assert_int_equal(kfe_open(to, &sealed, &opened, 1, room, sizeof(room), 0), KFE_OK);
-        assert_memory_equal(opened.value.data, text, sizeof(text));
-    }
-    assert_int_equal(h->shim->calls("C_EncryptInit"), 1);
-    assert_int_equal(h->shim->calls("C_Encrypt"), 1);
-    assert_int_equal(h->shim->calls("C_DecryptInit"), 2);
-    assert_int_equal(h->shim->calls("C_Decrypt"), 2);
+    assert_int_equal(kind_sealed(from, to, "one"), KFE_DIRECT);
+    assert_int_equal(kind_sealed(from, to, "two"), KFE_WRAPPED);
+    assert_int_equal(kind_sealed(from, to, "one"), KFE_DIRECT);
     kfe_engine_free(from);
     kfe_engine_free(to);
+    /* A new one is made for what it is going to be used for. */
+    kfe_key_provider *p = test_token_open(h);
+    static const char *const names[] = {"made", "other"};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(p->ops->create(p, names[i]), KFE_OK);
+        kfe_key *key = aes_get(p, names[i], 1);
+        assert_int_equal(aes_ability(key).sealing, i == 0 ? KFE_DIRECT : KFE_DERIVED);
+        assert_int_equal(aes_ability(key).key_len, i == 0 ? 32 : 0);
+        key->ops->release(key);
+    }
+    p->ops->free(p);
+}
+
+static void set(const test_token *h, const char *name, const char *value, kfe_error wanted)
+{
+    assert_int_equal(kfe_config_set(h->config, name, value), KFE_OK);
+    kfe_engine *engine = NULL;
+    assert_int_equal(kfe_engine_new(&engine, h->config), wanted);
+    kfe_engine_free(engine);
+}
+
+/* A kind for one key does not go with what no direct key can do, either. */
+static void test_direct_by_name_with_others(void **state)
+{
+    static const char option[] = "encryption.keyprovider.pkcs11.session";
+    const test_token *h = *state;
+    set(h, "encryption.commit", "true", KFE_OK);
+    set(h, option, "auto,direct=wrapped", KFE_OK);
+    set(h, option, "auto,payments=direct", KFE_E_CONFIG);
+    assert_non_null(strstr(kfe_error_detail(), option));
+    set(h, option, "a=wrapped,direct,b=auto", KFE_E_CONFIG);
+    set(h, "encryption.commit", "false", KFE_OK);
 }
 
 /* An AES key of 16 bytes, wrapped and unwrapped by other tools; the length that the token tells of
@@ -304,9 +300,8 @@ int main(void)
         TOKEN_TEST(test_gcm_envelope),     TOKEN_TEST(test_rfc3394),
         TOKEN_TEST(test_opens_both_forms), TOKEN_TEST(test_second_choice),
         TOKEN_TEST(test_written_back),     TOKEN_TEST(test_forged),
-        TOKEN_TEST(test_outage),           TOKEN_TEST(test_glitch),
-        TOKEN_TEST(test_lost_handle),      TOKEN_TEST(test_what_keys_can),
-        TOKEN_TEST(test_length_not_told),  TOKEN_TEST(test_records),
+        TOKEN_TEST(test_what_keys_can),    TOKEN_TEST(test_length_not_told),
+        TOKEN_TEST(test_kinds_by_name),    TOKEN_TEST(test_direct_by_name_with_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

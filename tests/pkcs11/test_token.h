@@ -43,6 +43,7 @@ typedef enum {
     TOKEN_IS_FRESH,    /* made for this test: whatever is done to it harms nobody */
     TOKEN_HAS_ROOM,    /* test_token_add() */
     TOKEN_STARTS_BARE, /* without an initialisation string */
+    TOKEN_IS_A_FOLDER, /* test_token.dir, looked at in each call */
 } test_token_ability;
 
 /* Asks the token, and skips the running test, saying why, when it cannot. Before a provider is

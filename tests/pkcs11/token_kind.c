@@ -38,6 +38,7 @@ static const token_kind softhsm = {.module = KFE_TEST_SOFTHSM,
                                    .init_args = "",
                                    .fresh = true,
                                    .adds = true,
+                                   .folder = true,
                                    .make = make_softhsm};
 
 /* ---- NSS softokn: a database, made by its own tool ------------------------------------------ */

@@ -12,6 +12,7 @@ typedef struct {
     const char *init_args;                               /* "": none */
     bool fresh;                                          /* each test makes its own */
     bool adds;                                           /* and may make another beside it */
+    bool folder;                                         /* what it holds is lost with `dir` */
     void (*make)(const char *dir, const char *settings); /* `settings`: lines for a file */
 } token_kind;
 

@@ -22,6 +22,7 @@ enum {
     FAR_MAC,
     FAR_DATA,
     FAR_MOVED,
+    FAR_SALT, /* of what is remembered of refused PINs */
     FAR_SECRETS
 };
 
@@ -47,6 +48,9 @@ void far_wipe(void); /* far_safe; then there is nothing */
 /* Collects what was printed, logged or reported. */
 void far_say(const char *text);
 void far_say_error(kfe_error err); /* it is one: its detail */
+/* Runs it in a shell, in kit_dir(), and collects what it prints to its standard output. It has to
+ * succeed. */
+void far_say_what(const char *command);
 /* Is any secret in that, as it is, in hexadecimal or in base64? For a child. */
 bool far_is_said(void);
 void far_nothing_was_said(void); /* none is; begins anew */
@@ -68,6 +72,8 @@ void far_token_make(void);  /* by far_begin(), both */
 /* With `pin` "right" or "wrong", in a file; NULL: to be asked for. kfe_config_free(). */
 kfe_config *far_token_config(const char *pin);
 const char *far_token_pin_file(const char *pin);
+/* The same for the command, in a file, by that module; `more`: further lines. Its path. */
+const char *far_token_conf(const char *module, const char *pin, const char *more);
 
 /* As another part of the application would. */
 void far_token_log_out(void);
@@ -77,8 +83,11 @@ void far_token_reset(void);
 /* Of the module (remote.h). */
 void far_token_watch(remote_watcher *watcher);
 
-/* ---- far_made.c: for children -----------------------------------------------------------------
+/* ---- far_made.c: but for the first, for children
+ * -----------------------------------------------------------------
  */
+
+void far_note_random(int secret); /* it becomes the next 32 bytes that this process draws */
 
 void far_make_random(void *secret); /* 32 bytes */
 /* FAR_MAC becomes the HMAC of "x" under "derived". */

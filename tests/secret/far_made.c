@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What children know: they have the keys of the token, and compute what the test's process must not
- * have a copy of. */
+/* Secrets become known: by children, which have the keys of the token and compute what the test's
+ * process must not have a copy of; and as kfe draws them. */
 #include "tests/secret/far.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 void far_make_random(void *secret)
 {
@@ -59,6 +61,27 @@ void far_make_gcm(void *secret)
     far_require(EVP_EncryptUpdate(c, far_told + 13, &len, in, 32) == 1 && len == 32);
     far_require(EVP_EncryptFinal_ex(c, far_told + 45, &len) == 1);
     far_require(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, 16, far_told + 45) == 1);
+}
+
+/* ---- What kfe draws ------------------------------------------------------------------------- */
+
+static hunt_secret *noted; /* the next 32 bytes are it; NULL: nothing is noted */
+
+/* In front of the system's. */
+__attribute__((visibility("default"))) ssize_t getrandom(void *out, size_t len, unsigned flags)
+{
+    ssize_t got = syscall(SYS_getrandom, out, len, flags);
+    hunt_secret *secret = got == 32 ? noted : NULL;
+    if (secret != NULL) {
+        noted = NULL;
+        hunt_set(secret, out, 32);
+    }
+    return got;
+}
+
+void far_note_random(int secret)
+{
+    noted = far_secrets[secret];
 }
 
 /* ---- A session ------------------------------------------------------------------------------ */

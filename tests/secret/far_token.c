@@ -11,6 +11,7 @@
 #include <p11-kit/pkcs11.h>
 
 #define LABEL "far away"
+#define PATIENCE "600000" /* ms: somebody may search all memory meanwhile */
 enum { PIN_LEN = 24, KEY_LEN = 32 };
 
 static CK_FUNCTION_LIST_PTR calls;
@@ -33,11 +34,28 @@ kfe_config *far_token_config(const char *pin)
     char source[200];
     kfe_config *config =
         kit_config("encryption.keyprovider.class", "pkcs11", "encryption.keyprovider.pkcs11.uri",
-                   "pkcs11:token=far%20away?module-path=" KFE_TEST_REMOTE, NULL);
+                   "pkcs11:token=far%20away?module-path=" KFE_TEST_REMOTE,
+                   "encryption.keyprovider.pkcs11.timeout.ms", PATIENCE, NULL);
     snprintf(source, sizeof(source), "file:%s", pin ? far_token_pin_file(pin) : "");
     if (pin)
         kit_set(config, "encryption.keyprovider.pkcs11.pin", source);
     return config;
+}
+
+const char *far_token_conf(const char *module, const char *pin, const char *more)
+{
+    static char path[160];
+    snprintf(path, sizeof(path), "%s/kfe-%s.conf", kit_dir(), pin);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file,
+            "encryption.keyprovider.class=pkcs11\n"
+            "encryption.keyprovider.pkcs11.uri=pkcs11:token=far%%20away?module-path=%s\n"
+            "encryption.keyprovider.pkcs11.timeout.ms=" PATIENCE
+            "\nencryption.keyprovider.pkcs11.pin=file:%s\n%s",
+            module, far_token_pin_file(pin), more);
+    assert_int_equal(fclose(file), 0);
+    return path;
 }
 
 /* ---- What a child makes -----------------------------------------------------------------------

@@ -54,7 +54,7 @@ void hunt_set(hunt_secret *secret, const void *bytes, size_t len)
 
 void hunt_get(const hunt_secret *secret, void *out)
 {
-    uint8_t *to = out;
+    volatile uint8_t *to = out; /* a vector register would keep it */
     for (size_t i = 0; i < secret->len; i++)
         to[i] = secret->masked[i] ^ secret->mask[i];
 }
@@ -72,6 +72,14 @@ void hunt_child(void (*body)(void *arg), void *arg)
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+}
+
+__attribute__((noinline)) kfe_error hunt_below(kfe_error (*call)(void *arg), void *arg)
+{
+    volatile uint8_t gap[16384];
+    gap[0] = 0;
+    kfe_error err = call(arg);
+    return gap[0] == 0 ? err : KFE_E_ARGUMENT; /* so it is there until the end */
 }
 
 /* ---- Mappings ---------------------------------------------------------------------------------

@@ -31,6 +31,10 @@ void hunt_get(const hunt_secret *secret, void *out);
 /* Runs `body` in a child and waits; a child that does not end well fails the test. */
 void hunt_child(void (*body)(void *arg), void *arg);
 
+/* Makes a call far below on the stack: what it leaves there is not overwritten by what the test
+ * calls before it hunts. Returns what the call does. */
+kfe_error hunt_below(kfe_error (*call)(void *arg), void *arg);
+
 /* A find: as many bytes in a row as fit. */
 typedef struct {
     const hunt_secret *secret;

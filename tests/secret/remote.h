@@ -13,7 +13,7 @@ typedef void remote_watcher(const char *call, bool over);
 /* dlsym() finds it: void remote_watch(remote_watcher *watcher). NULL: nobody looks on any more. */
 #define REMOTE_WATCH "remote_watch"
 typedef void remote_watch_function(remote_watcher *watcher);
-remote_watch_function remote_watch;
+__attribute__((visibility("default"))) remote_watch_function remote_watch;
 
 /* Environment, for programs: the call of that name aborts the process when it is over. */
 #define REMOTE_CRASH "KFE_REMOTE_CRASH"

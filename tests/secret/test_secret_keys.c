@@ -340,39 +340,54 @@ static void a_passphrase_asked_for(void **state)
     kfe_config_free(config);
 }
 
-/* Later calls might overwrite what these leave on the stack, or they might not. */
+typedef struct {
+    kfe_config *config;
+    kfe_key *key;
+    uint8_t *out;
+} calling;
+
+static kfe_error fetch(void *arg)
+{
+    const calling *c = arg;
+    size_t len = 0;
+    return kfe_config_secret(c->config, "encryption.keyprovider.file.passphrase", c->out, 64, &len);
+}
+
+static kfe_error derive_one(void *arg)
+{
+    const calling *c = arg;
+    return c->key->ops->derive(c->key, (const uint8_t *)"x", 1, c->out);
+}
+
 static void right_after_a_call(void **state)
 {
     (void)state;
     char option[192];
-    size_t len = 0;
     kfe_key_provider *provider = NULL;
-    kfe_key *key = NULL;
-    uint8_t *out = kfe_secret_alloc(64);
+    calling c = {.out = kfe_secret_alloc(64)};
     snprintf(option, sizeof(option), "file:%s", passphrase_file);
     hunt_child(make_sealed_store, NULL);
-    kfe_config *config = kit_config("encryption.keyprovider.file.passphrase", option, NULL);
-    assert_int_equal(
-        kfe_config_secret(config, "encryption.keyprovider.file.passphrase", out, 64, &len), KFE_OK);
+    c.config = kit_config("encryption.keyprovider.file.passphrase", option, NULL);
+    assert_int_equal(hunt_below(fetch, &c), KFE_OK);
     tally t = count(false);
     assert_int_equal(t.inside[PASSPHRASE], 1);
     assert_int_equal(t.outside[PASSPHRASE], 0);
-    kfe_config_free(config);
+    kfe_config_free(c.config);
 
     hunt_child(make_store, NULL);
     hunt_child(make_hmac, NULL);
-    config = kit_config("encryption.keyprovider.class", "file", "encryption.keyprovider.file.path",
-                        store, NULL);
-    assert_int_equal(kfe_key_provider_open(&provider, config), KFE_OK);
-    assert_int_equal(provider->ops->get_current_key(provider, "orders", &key), KFE_OK);
-    assert_int_equal(key->ops->derive(key, (const uint8_t *)"x", 1, out), KFE_OK);
+    c.config = kit_config("encryption.keyprovider.class", "file",
+                          "encryption.keyprovider.file.path", store, NULL);
+    assert_int_equal(kfe_key_provider_open(&provider, c.config), KFE_OK);
+    assert_int_equal(provider->ops->get_current_key(provider, "orders", &c.key), KFE_OK);
+    assert_int_equal(hunt_below(derive_one, &c), KFE_OK);
     t = count(false);
     assert_int_equal(t.inside[DATA], 1);
     assert_int_equal(t.outside[DATA], 0);
-    key->ops->release(key);
+    c.key->ops->release(c.key);
     kfe_key_provider_close(provider);
-    kfe_config_free(config);
-    kfe_secret_free(out);
+    kfe_config_free(c.config);
+    kfe_secret_free(c.out);
     nothing_is_left();
 }
 

@@ -31,13 +31,15 @@ enum { FIELD_COPIES = 3 }; /* as it was given, in the token's buffer, and as it 
 
 static const kfe_bytes aad = {(const uint8_t *)"bound", 5};
 
-/* What a call leaves on the stack stands far below what this test calls before the hunt. */
-__attribute__((noinline)) static kfe_error deep(kfe_error (*call)(scene *s), scene *s)
+typedef struct {
+    kfe_error (*call)(scene *s);
+    scene *s;
+} step;
+
+static kfe_error make(void *arg)
 {
-    volatile uint8_t gap[16384];
-    gap[0] = 0;
-    kfe_error err = call(s);
-    return gap[0] == 0 ? err : KFE_E_ARGUMENT; /* so it is there until the end */
+    const step *one = arg;
+    return one->call(one->s);
 }
 
 /* A secret that may be in ordinary memory meanwhile: a field. -1: none. */
@@ -45,8 +47,9 @@ static int plain = -1;
 
 static kfe_error watched(kfe_error (*call)(scene *s), scene *s)
 {
+    step one = {call, s};
     far_watch(plain, FIELD_COPIES);
-    kfe_error err = deep(call, s);
+    kfe_error err = hunt_below(make, &one);
     far_watch_end();
     return err;
 }

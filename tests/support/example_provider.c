@@ -23,6 +23,7 @@ static struct {
     kfe_key_state told_state;
     uint32_t told_version;
     unsigned delay_ms, waiting;
+    kfe_key_provider_statistics told;
     bool closed;
     example_ability can;
 } control = {.can = {.kinds = 1u << KFE_DERIVED}};
@@ -74,6 +75,13 @@ EXPORT void kfe_example_lie(kfe_key_state state, uint32_t version)
     pthread_mutex_lock(&example_lock);
     control.told_state = state;
     control.told_version = version;
+    pthread_mutex_unlock(&example_lock);
+}
+
+EXPORT void kfe_example_tell(const kfe_key_provider_statistics *statistics)
+{
+    pthread_mutex_lock(&example_lock);
+    control.told = *statistics;
     pthread_mutex_unlock(&example_lock);
 }
 
@@ -353,9 +361,13 @@ static kfe_error provider_set_state(kfe_key_provider *self, const kfe_key_ref *r
 static void provider_statistics(kfe_key_provider *self, kfe_key_provider_statistics *out)
 {
     (void)self;
-    kfe_example_counts counts = kfe_example_counted();
-    out->calls[KFE_CALL_FIND] = counts.get_key + counts.get_current_key;
-    out->calls[KFE_CALL_MAC] = counts.derive;
+    pthread_mutex_lock(&example_lock);
+    const size_t size = out->size;
+    *out = control.told;
+    out->size = size;
+    out->calls[KFE_CALL_FIND] += control.counts.get_key + control.counts.get_current_key;
+    out->calls[KFE_CALL_MAC] += control.counts.derive;
+    pthread_mutex_unlock(&example_lock);
 }
 
 #define MANDATORY                                                                                  \

@@ -54,6 +54,9 @@ kfe_error kfe_example_put(const char *name, uint32_t version, const uint8_t *key
 /* Keys handed out from now on say this state and version, whatever they are; 0: the truth. */
 void kfe_example_lie(kfe_key_state state, uint32_t version);
 
+/* Statistics say this besides what is counted above; `size` does not matter. */
+void kfe_example_tell(const kfe_key_provider_statistics *statistics);
+
 /* Every get_key and get_current_key takes this long. */
 void kfe_example_delay(unsigned ms);
 

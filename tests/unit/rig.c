@@ -217,6 +217,13 @@ kit_record rig_forge_name(const kit_record *sealed, uint32_t n)
     return forge(sealed, envelope.name.data, name, sizeof(name));
 }
 
+kit_record rig_forge_version(const kit_record *sealed, uint8_t version)
+{
+    kfe_envelope envelope;
+    assert_true(read_first(sealed, &envelope) && envelope.version < 128 && version < 128);
+    return forge(sealed, envelope.name.data + envelope.name.len, &version, 1);
+}
+
 /* ---- Threads and children ------------------------------------------------------------------- */
 
 static void *run_thread(void *arg)

@@ -57,6 +57,7 @@ bool rig_same_salt(const kit_record *a, const kit_record *b);
  * The test's own thread only. */
 kit_record rig_forge_salt(const kit_record *sealed, uint32_t n);
 kit_record rig_forge_name(const kit_record *sealed, uint32_t n);
+kit_record rig_forge_version(const kit_record *sealed, uint8_t version); /* both below 128 */
 
 /* ---- Threads and children -------------------------------------------------------------------- */
 

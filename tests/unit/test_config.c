@@ -113,6 +113,9 @@ static void values_that_belong_are_taken(void **state)
         {"encryption.keymanager.default.key", "tenant-${header:tenant}"},
         {"encryption.keymanager.headers.key", "routing"},
         {"encryption.keymanager.deterministic.key", "a@b@4294967295"},
+        {"encryption.keyprovider.pkcs11.session", "direct"},
+        {"encryption.keyprovider.pkcs11.session", "auto,payments=direct,a=b=wrapped"},
+        {"encryption.keyprovider.pkcs11.session", "payments=direct,derived,pay=auto"},
         {"encryption.algorithms", "C20P1305"},
         {"encryption.algorithms", "A128GCM,A256GCM,C20P1305"},
         {"encryption.encrypt.keys", "deterministic"},
@@ -218,6 +221,21 @@ static void values_that_do_not_are_refused(void **state)
     /* And nothing of it was kept. */
     assert_null(kfe_config_get(*state, "encryption.keyprovider.class"));
     assert_string_equal(kfe_config_get(*state, "encryption.algorithms"), "A256GCM");
+}
+
+/* A kind for all keys, and NAME=KIND. */
+static void kinds_of_sessions(void **state)
+{
+    static const char *const wrong[] = {
+        "",        "indirect",       "auto,",          "auto,direct",
+        "auto,a=", "auto, a=direct", "auto,a =direct", "a=auto,b=auto,a=auto",
+        "=direct", "auto,=direct",   "a\xff=direct"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+        refuse(*state, "encryption.keyprovider.pkcs11.session", wrong[i]);
+    refuse(*state, "encryption.keyprovider.pkcs11.session", "auto,a=indirect");
+    SAYS("'indirect' is not one of: auto, derived, wrapped, direct");
+    refuse(*state, "encryption.keyprovider.pkcs11.session", "a=direct,direct,a=auto");
+    SAYS("twice what is to be of key a");
 }
 
 static void what_this_version_lacks_is_refused_by_name(void **state)
@@ -411,6 +429,7 @@ int main(void)
         WITH_CONFIG(defaults_are_those_of_the_manual),
         WITH_CONFIG(values_that_belong_are_taken),
         WITH_CONFIG(values_that_do_not_are_refused),
+        WITH_CONFIG(kinds_of_sessions),
         WITH_CONFIG(what_this_version_lacks_is_refused_by_name),
         WITH_CONFIG(an_unknown_name_is_answered_with_the_nearest),
         WITH_CONFIG(dashes_are_another_spelling),

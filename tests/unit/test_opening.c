@@ -76,6 +76,41 @@ static void expect_honest(const scene *s)
     assert_memory_equal(&before, &after, sizeof(before));
 }
 
+static void expect_version(const scene *s, uint8_t version, unsigned records, kfe_error want,
+                           unsigned calls)
+{
+    kit_record forged = rig_forge_version(&s->honest, version);
+    unsigned before = kfe_example_counted().get_key;
+    for (unsigned i = 0; i < records; i++)
+        assert_int_equal(rig_open(s->engine, &forged), want);
+    assert_int_equal(kfe_example_counted().get_key, before + calls);
+    kit_free(&forged);
+}
+
+/* Whoever names the next version before it is made must not have it taken for unknown when it is;
+ * what he pays for his calls is the price of any session. */
+static void the_next_version_is_never_given_up(void **state)
+{
+    (void)state;
+    scene s = scene_new();
+    for (uint8_t last = 1; last <= 3; last++) {
+        expect_version(&s, (uint8_t)(last + 1), 5, KFE_E_KEY_UNKNOWN, 5);
+        expect_version(&s, (uint8_t)(last + 2), 5, KFE_E_KEY_UNKNOWN, 1); /* that may wait */
+        assert_int_equal(kfe_example_add("orders", NULL), KFE_OK);
+        kfe_engine_free(s.producer); /* the next one seals under the new version */
+        s.producer = kit_engine(s.producer_config);
+        kit_free(&s.honest);
+        s.honest = seal_new(s.producer);
+        assert_int_equal(rig_place_of(&s.honest).version, last + 1);
+        assert_int_equal(rig_open(s.engine, &s.honest), KFE_OK);
+        rig_no_successors(s.producer);
+    }
+    expect_version(&s, 5, 1000 - 3 * 6, KFE_E_KEY_UNKNOWN, 1000 - 3 * 6);
+    expect_version(&s, 5, 100, KFE_E_BUSY, 0);
+    expect_honest(&s);
+    scene_free(&s);
+}
+
 /* ---- The bucket ------------------------------------------------------------------------------ */
 
 static void made_up_sessions_empty_the_bucket(void **state)
@@ -172,9 +207,31 @@ static void made_up_names_empty_the_bucket_and_no_more(void **state)
     assert_int_equal(kfe_example_counted().get_key, before + 1000);
     assert_in_range(atomic_load(&s.engine->state)->slots.n, 1000, 1010);
     expect_honest(&s);
-    rig_pass(30000);
+    rig_pass(40000);
     assert_int_equal(open_named(&s, 0), KFE_E_KEY_UNKNOWN);
     assert_int_equal(kfe_example_counted().get_key, before + 1001);
+    scene_free(&s);
+}
+
+/* What was asked for at one moment is due again at many, from 30 to 40 s later: not all at once. */
+static void unknown_names_are_due_one_by_one(void **state)
+{
+    enum { NAMES = 300 };
+    (void)state;
+    scene s = scene_new();
+    const unsigned before = kfe_example_counted().get_key;
+    for (uint32_t i = 0; i < NAMES; i++)
+        assert_int_equal(open_named(&s, i), KFE_E_KEY_UNKNOWN);
+    rig_pass(29999);
+    for (uint32_t second = 0; second <= 10; second++) {
+        const unsigned asked = kfe_example_counted().get_key;
+        for (uint32_t i = 0; i < NAMES; i++)
+            assert_int_equal(open_named(&s, i), KFE_E_KEY_UNKNOWN);
+        assert_in_range(kfe_example_counted().get_key - asked, second == 0 ? 0 : 1,
+                        second == 0 ? 0 : NAMES / 5);
+        rig_pass(1000);
+    }
+    assert_int_equal(kfe_example_counted().get_key, before + 2 * NAMES);
     scene_free(&s);
 }
 
@@ -380,7 +437,9 @@ int main(void)
         TEST(honest_sessions_give_their_token_back),
         TEST(a_session_proves_itself_late),
         TEST(fields_of_a_direct_session_are_paid_for),
+        TEST(the_next_version_is_never_given_up),
         TEST(made_up_names_empty_the_bucket_and_no_more),
+        TEST(unknown_names_are_due_one_by_one),
         TEST(a_flood_leaves_its_neighbours_alone),
         TEST(slots_of_unknown_keys_push_out_no_loaded_one),
         TEST(proven_sessions_are_pushed_out_by_proven_ones_alone),

@@ -130,17 +130,17 @@ static void a_hard_limit_is_replaced_in_line_or_refused(void **state)
 
 /* ---- Soft limits ----------------------------------------------------------------------------- */
 
-/* The limit was passed by the record in `last`: one more is sealed under the old session at once,
- * and after the keeper's work the next gets another one. */
+/* The limit was passed by the record in `last`: one more is sealed at once, under the old session
+ * unless the keeper was there first, and after the keeper's work the next under another one. */
 static void expect_successor(kfe_engine *engine, kit_record *last)
 {
     kit_record next;
     seal_one(engine, &next);
-    assert_true(rig_same_salt(last, &next));
+    const bool old = rig_same_salt(last, &next);
     rig_settle(engine);
     kit_free(last);
     seal_one(engine, last);
-    assert_false(rig_same_salt(last, &next));
+    assert_int_equal(rig_same_salt(last, &next), !old);
     kit_free(&next);
 }
 

@@ -324,6 +324,23 @@ static void memlock_limit(void **state)
     assert_true(exited(in_child(false, limited, &limits[2]), 0));
 }
 
+static void copies_of_any_length_and_place(void **state)
+{
+    (void)state;
+    uint8_t in[96], out[96];
+    for (size_t i = 0; i < sizeof(in); i++)
+        in[i] = (uint8_t)(i + 1);
+    for (size_t len = 0; len <= 64; len++)
+        for (size_t from = 0; from < 9; from++)
+            for (size_t to = 0; to < 9; to++) {
+                memset(out, 0, sizeof(out));
+                kfe_secret_copy(out + to, in + from, len);
+                assert_memory_equal(out, zeros, to);
+                assert_memory_equal(out + to, in + from, len);
+                assert_memory_equal(out + to + len, zeros, sizeof(out) - to - len);
+            }
+}
+
 static void equal_ct(void **state)
 {
     (void)state;
@@ -365,6 +382,7 @@ int main(void)
         cmocka_unit_test(eight_threads),
         cmocka_unit_test(fork_under_load),
         cmocka_unit_test(memlock_limit),
+        cmocka_unit_test(copies_of_any_length_and_place),
         cmocka_unit_test(equal_ct),
         cmocka_unit_test(wipe_and_random),
     };

@@ -40,10 +40,17 @@ static void expect(const cJSON *json, const char *path, uint64_t want)
                  (unsigned long long)want);
 }
 
-static const cJSON *sealing(const cJSON *json, int index)
+static const char *text(const cJSON *json, const char *name)
 {
-    return cJSON_GetArrayItem(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "keys"), "sealing"),
-                              index);
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, name));
+}
+
+/* That list of `keys` has one entry, which is this. */
+static const cJSON *only(const cJSON *json, const char *list)
+{
+    const cJSON *all = cJSON_GetObjectItem(cJSON_GetObjectItem(json, "keys"), list);
+    assert_int_equal(cJSON_GetArraySize(all), 1);
+    return cJSON_GetArrayItem(all, 0);
 }
 
 static void calls_are_counted_by_what_came_of_them(void **state)
@@ -87,6 +94,9 @@ static void calls_are_counted_by_what_came_of_them(void **state)
     expect(json, "keys.missing", 1);
     expect(json, "keys.opening", 2);
     expect(json, "keys.opening_proven", 1);
+    assert_string_equal(text(only(json, "opened"), "key"), "orders");
+    assert_string_equal(text(only(json, "opened"), "kind"), "derived");
+    expect(only(json, "opened"), "version", 1);
     cJSON_Delete(json);
     kit_free(&forged);
     kit_free(&sealed);
@@ -104,9 +114,9 @@ static void what_is_left_of_a_session_shrinks(void **state)
     kit_free(&sealed);
     rig_pass(1000);
     cJSON *json = statistics(engine);
-    const cJSON *session = sealing(json, 0);
-    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(session, "key")), "orders");
-    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(session, "kind")), "derived");
+    const cJSON *session = only(json, "sealing");
+    assert_string_equal(text(session, "key"), "orders");
+    assert_string_equal(text(session, "kind"), "derived");
     expect(session, "version", 1);
     expect(session, "age_ms", 1000);
     expect(session, "age_ms_left", 24 * 3600 * 1000 - 1000);
@@ -139,6 +149,102 @@ static void failures_and_latencies_of_the_provider(void **state)
     assert_true(number(json, "provider.get_current_key.latency_us.p99") <=
                 number(json, "provider.get_current_key.latency_us.max"));
     cJSON_Delete(json);
+    kfe_engine_free(engine);
+    kfe_config_free(config);
+}
+
+static const cJSON *opened_list(const cJSON *json)
+{
+    return cJSON_GetObjectItem(cJSON_GetObjectItem(json, "keys"), "opened");
+}
+
+/* What somebody made up has opened nothing. */
+static void nothing_opened_by_a_forgery(void **state)
+{
+    (void)state;
+    kfe_config *config = rig_config();
+    kfe_engine *engine = kit_engine(config);
+    kit_record sealed;
+    assert_int_equal(rig_seal(engine, NULL, &sealed), KFE_OK);
+    kit_record forged = rig_forge_salt(&sealed, 1);
+    assert_int_equal(rig_open(engine, &forged), KFE_E_AUTH);
+    cJSON *json = statistics(engine);
+    expect(json, "keys.opening", 1);
+    assert_int_equal(cJSON_GetArraySize(opened_list(json)), 0);
+    cJSON_Delete(json);
+    kit_free(&forged);
+    kit_free(&sealed);
+    kfe_engine_free(engine);
+    kfe_config_free(config);
+}
+
+/* A consumer of many versions: each once, whatever the number of its sessions. */
+static void versions_that_opened(void **state)
+{
+    (void)state;
+    kfe_config *config = rig_config();
+    kfe_engine *reader = kit_engine(config);
+    for (uint32_t version = 1; version <= 3; version++) {
+        for (int producer = 0; producer < 2; producer++) {
+            kfe_engine *writer = kit_engine(config);
+            kit_record sealed;
+            assert_int_equal(rig_seal(writer, NULL, &sealed), KFE_OK);
+            assert_int_equal(rig_open(reader, &sealed), KFE_OK);
+            kit_free(&sealed);
+            kfe_engine_free(writer);
+        }
+        uint32_t next = 0;
+        assert_int_equal(kfe_example_add("orders", &next), KFE_OK);
+    }
+    cJSON *json = statistics(reader);
+    const cJSON *opened = opened_list(json);
+    expect(json, "keys.opening_proven", 6);
+    assert_int_equal(cJSON_GetArraySize(opened), 3);
+    for (int i = 0; i < 3; i++) /* the newest first */
+        expect(cJSON_GetArrayItem(opened, i), "version", (uint64_t)(3 - i));
+    cJSON_Delete(json);
+    kfe_engine_free(reader);
+    kfe_config_free(config);
+}
+
+/* Each figure of the provider's own stands under its name. */
+static void what_the_provider_tells(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"login",   "find",    "mac",      "wrap", "unwrap",
+                                        "encrypt", "decrypt", "generate", "other"};
+    static const char *const breaker[] = {"closed", "open", "half-open", "unknown"};
+    kfe_key_provider_statistics told = {.failures = 21,
+                                        .timeouts = 22,
+                                        .reconnects = 23,
+                                        .sessions = 24,
+                                        .latency = {[5] = 98, [12] = 2},
+                                        .latency_max_us = 4000};
+    for (unsigned i = 0; i < KFE_CALL_KINDS; i++)
+        told.calls[i] = 31 + i;
+    kfe_config *config = rig_config();
+    kfe_engine *engine = kit_engine(config);
+    for (told.breaker = 0; told.breaker < 4; told.breaker++) {
+        char path[64];
+        kfe_example_tell(&told);
+        cJSON *json = statistics(engine);
+        const cJSON *provider = cJSON_GetObjectItem(json, "provider");
+        const cJSON *token = cJSON_GetObjectItem(provider, "token");
+        for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+            snprintf(path, sizeof(path), "calls.%s", kinds[i]);
+            expect(token, path, 31 + i);
+        }
+        expect(token, "failures", 21);
+        expect(token, "timeouts", 22);
+        expect(token, "reconnects", 23);
+        expect(token, "sessions", 24);
+        expect(token, "latency_us.p50", 32);
+        expect(token, "latency_us.p99", 4000); /* the bucket's bound is 4096 */
+        expect(token, "latency_us.max", 4000);
+        assert_string_equal(text(token, "breaker"), breaker[told.breaker]);
+        assert_string_equal(text(provider, "name"), "example");
+        cJSON_Delete(json);
+    }
     kfe_engine_free(engine);
     kfe_config_free(config);
 }
@@ -251,6 +357,9 @@ int main(void)
         TEST(calls_are_counted_by_what_came_of_them),
         TEST(what_is_left_of_a_session_shrinks),
         TEST(failures_and_latencies_of_the_provider),
+        TEST(nothing_opened_by_a_forgery),
+        TEST(versions_that_opened),
+        TEST(what_the_provider_tells),
         TEST(shares_of_a_histogram),
         TEST(reports_come_at_an_interval),
         TEST(a_report_may_be_the_last),

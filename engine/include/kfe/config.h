@@ -51,7 +51,8 @@ KFE_API void kfe_config_on_secret(kfe_config *config, kfe_secret_cb *ask, void *
 
 /* Fetches the secret that option `name` points to (`env:NAME`; `file:PATH`, whose last
  * line end is cut and which must be ours and closed to others), else asks the callback. `out`
- * gets up to `cap` bytes; the caller wipes it. KFE_E_CONFIG: not set and no callback. */
+ * gets up to `cap` bytes; the caller wipes it (<kfe/secret.h> has memory for it). KFE_E_CONFIG: not
+ * set and no callback. */
 KFE_API KFE_MUST_CHECK kfe_error kfe_config_secret(const kfe_config *config, const char *name,
                                                    uint8_t *out, size_t cap, size_t *len);
 

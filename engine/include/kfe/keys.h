@@ -74,6 +74,8 @@ typedef struct {
 
 enum { KFE_KEY_WRAPPED_MAX = 513 }; /* bytes of a wrapped secret: RSA of 4096 bits */
 
+/* Secrets that come and go here are in memory of <kfe/secret.h>, and a provider's own copies should
+ * be, as long as it has any: while an HSM hangs, somebody may want a core file. */
 typedef struct {
     size_t size; /* sizeof(kfe_key_ops) */
     /* Derived: out = HMAC-SHA-256(master key, context): one block of SP 800-108 in counter mode,

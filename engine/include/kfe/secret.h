@@ -22,6 +22,10 @@ KFE_API void *kfe_secret_alloc(size_t len);
 /* Wipes it. Any thread; NULL is fine, and so is a block of the parent in a forked child. */
 KFE_API void kfe_secret_free(void *block);
 
+/* memcpy(), but that nothing of it stays in vector registers, as those of every thread are in a
+ * core file, long after the copy. No overlap. */
+KFE_API void kfe_secret_copy(void *to, const void *from, size_t len);
+
 #ifdef __cplusplus
 }
 #endif

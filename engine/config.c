@@ -143,6 +143,23 @@ kfe_error kfe_config_set(kfe_config *config, const char *name, const char *value
     return replace(entry, value);
 }
 
+kfe_error kfe_config_copy(kfe_config **out, const kfe_config *config)
+{
+    kfe_config *copy = NULL;
+    kfe_error err = kfe_config_new(&copy);
+    for (size_t i = 0; !err && i < config->n; i++) {
+        const struct kfe_entry *e = &config->entries[i];
+        err = insert(copy, &(struct spelling){e->option, e->name, e->dashed}, e->value);
+    }
+    if (err) {
+        kfe_config_free(copy);
+        return err;
+    }
+    kfe_config_on_secret(copy, config->ask, config->ask_arg);
+    *out = copy;
+    return KFE_OK;
+}
+
 /* ---- Reading ------------------------------------------------------------------------ */
 
 const char *kfe_config_get(const kfe_config *config, const char *name)

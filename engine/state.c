@@ -70,6 +70,9 @@ void kfe_state_free(kfe_state *state)
 {
     if (state == NULL)
         return;
+    /* The keeper may be in a call that an HSM does not answer. */
+    if (KFE_HAS(state->provider->ops, stop))
+        state->provider->ops->stop(state->provider);
     kfe_keeper_stop(state);
     while (state->open.oldest != NULL) {
         kfe_session *session = (kfe_session *)state->open.oldest;

@@ -7,6 +7,7 @@
 #include "pkcs11/marker.h"
 #include "pkcs11/rsa.h"
 #include "pkcs11/secretkey.h"
+#include "pkcs11/survey.h"
 #include "pkcs11/uri.h"
 
 enum { WHERE_MAX = 2048 }; /* a name of 255 bytes twice, three characters each, and the rest */
@@ -46,34 +47,37 @@ static kfe_error look(kfe_p11_session *session, kfe_p11_entry *entry)
     return err == KFE_E_KEY_DENIED ? KFE_OK : err;
 }
 
+static bool is_listed(const kfe_p11_survey *survey)
+{
+    return survey->done && survey->looked == survey->catalog.n;
+}
+
 static kfe_error list_work(kfe_p11_session *session, void *arg)
 {
-    kfe_p11_catalog *catalog = arg;
-    kfe_p11_catalog_wipe(catalog); /* what an earlier run may have left */
-    kfe_error err = kfe_p11_catalog_load(catalog, session, NULL);
-    for (size_t i = 0; !err && i < catalog->n; i++)
-        err = look(session, &catalog->entries[i]);
-    if (err)
-        kfe_p11_catalog_wipe(catalog);
+    kfe_p11_survey *survey = arg;
+    kfe_error err = kfe_p11_survey_go(survey, session);
+    const size_t begun = survey->looked;
+    while (!err && survey->done && !is_listed(survey) &&
+           kfe_p11_survey_has_time(survey, session, begun)) {
+        err = look(session, &survey->catalog.entries[survey->looked]);
+        err = kfe_p11_survey_looked(survey, session, err);
+    }
     return err;
 }
 
 static void list_drop(void *arg)
 {
-    kfe_p11_catalog_wipe(arg);
+    kfe_p11_survey_wipe(arg);
 }
 
-kfe_error kfe_p11_admin_list(kfe_p11_token *token, kfe_key_each *each, void *arg)
+static kfe_error tell(kfe_p11_token *token, const kfe_p11_catalog *catalog, kfe_key_each *each,
+                      void *arg)
 {
-    static const kfe_p11_task task = {list_work, sizeof(kfe_p11_catalog), list_drop, KFE_P11_FIND};
-    kfe_p11_catalog catalog = {NULL, 0, 0, false};
-    kfe_error err = kfe_p11_token_find(token, &task, &catalog);
-    if (err)
-        return err;
+    kfe_error err = KFE_OK;
     CK_TOKEN_INFO info;
     kfe_p11_token_info(token, &info);
-    for (size_t i = 0; !err && i < catalog.n; i++) {
-        const kfe_p11_entry *entry = &catalog.entries[i];
+    for (size_t i = 0; !err && i < catalog->n; i++) {
+        const kfe_p11_entry *entry = &catalog->entries[i];
         char where[WHERE_MAX];
         const kfe_key_ref ref = {entry->name, entry->version};
         kfe_p11_id id;
@@ -87,7 +91,19 @@ kfe_error kfe_p11_admin_list(kfe_p11_token *token, kfe_key_each *each, void *arg
                                   entry->wrong[0] != '\0' ? entry->wrong : NULL};
         err = each(arg, &key);
     }
-    kfe_p11_catalog_wipe(&catalog);
+    return err;
+}
+
+kfe_error kfe_p11_admin_list(kfe_p11_token *token, kfe_key_each *each, void *arg)
+{
+    static const kfe_p11_task task = {list_work, sizeof(kfe_p11_survey), list_drop, KFE_P11_FIND};
+    kfe_p11_survey survey = {.tries = 0};
+    kfe_error err = KFE_OK;
+    while (!err && !is_listed(&survey))
+        err = kfe_p11_token_find(token, &task, &survey);
+    if (!err)
+        err = tell(token, &survey.catalog, each, arg);
+    kfe_p11_survey_wipe(&survey);
     return err;
 }
 

@@ -79,8 +79,8 @@ static kfe_error add_data(kfe_p11_catalog *catalog, kfe_p11_session *session, kf
 }
 
 /* What every object has stands first: it is known, too, when a token ends at what one lacks. */
-static kfe_error add_object(kfe_p11_catalog *catalog, kfe_p11_session *session,
-                            CK_OBJECT_HANDLE object)
+kfe_error kfe_p11_catalog_add(kfe_p11_catalog *catalog, kfe_p11_session *session,
+                              CK_OBJECT_HANDLE object)
 {
     CK_BYTE label[KFE_NAME_MAX];
     CK_KEY_TYPE type = CKK_VENDOR_DEFINED;
@@ -106,8 +106,8 @@ static kfe_error add_object(kfe_p11_catalog *catalog, kfe_p11_session *session,
 
 /* `class` NULL: of any. The standard keeps those that it added later (hardware features,
  * mechanisms) from who does not name them. */
-static kfe_error add_all(kfe_p11_catalog *catalog, kfe_p11_session *session,
-                         const CK_OBJECT_CLASS *class, const char *name)
+kfe_error kfe_p11_catalog_search(kfe_p11_session *session, const CK_OBJECT_CLASS *class,
+                                 const char *name, kfe_p11_found *out)
 {
     CK_BBOOL yes = CK_TRUE;
     CK_ATTRIBUTE wanted[4] = {{CKA_TOKEN, &yes, sizeof(yes)}, {CKA_PRIVATE, &yes, sizeof(yes)}};
@@ -116,10 +116,16 @@ static kfe_error add_all(kfe_p11_catalog *catalog, kfe_p11_session *session,
         wanted[n++] = (CK_ATTRIBUTE){CKA_CLASS, (void *)(uintptr_t) class, sizeof(*class)};
     if (name)
         wanted[n++] = (CK_ATTRIBUTE){CKA_LABEL, (void *)(uintptr_t)name, strlen(name)};
+    return kfe_p11_find(session, wanted, n, out);
+}
+
+static kfe_error add_all(kfe_p11_catalog *catalog, kfe_p11_session *session,
+                         const CK_OBJECT_CLASS *class, const char *name)
+{
     kfe_p11_found found;
-    kfe_error err = kfe_p11_find(session, wanted, n, &found);
+    kfe_error err = kfe_p11_catalog_search(session, class, name, &found);
     for (size_t i = 0; !err && i < found.n; i++)
-        err = add_object(catalog, session, found.at[i]);
+        err = kfe_p11_catalog_add(catalog, session, found.at[i]);
     free(found.at);
     return err;
 }
@@ -133,7 +139,7 @@ static int order(const void *a, const void *b)
     return x->version < y->version ? -1 : x->version > y->version;
 }
 
-static void merge(kfe_p11_catalog *catalog)
+void kfe_p11_catalog_merge(kfe_p11_catalog *catalog)
 {
     size_t last = 0;
     if (catalog->n == 0)
@@ -184,7 +190,7 @@ static kfe_error read_all(kfe_p11_catalog *catalog, kfe_p11_session *session, co
         if (!err)
             err = kfe_p11_session_verify(session);
         if (!err && !catalog->gone) {
-            merge(catalog);
+            kfe_p11_catalog_merge(catalog);
             return KFE_OK;
         }
         /* The marker of what is gone may be one that the search was too early for. */

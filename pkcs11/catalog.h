@@ -8,6 +8,7 @@
 
 #include <kfe/keys.h>
 
+#include "pkcs11/find.h"
 #include "pkcs11/session.h"
 
 typedef struct {
@@ -27,7 +28,7 @@ typedef struct {
     bool gone; /* an object was destroyed between being found and being read */
 } kfe_p11_catalog;
 
-/* Reads the entries of `name`, or of every name when it is NULL. Objects that carry no version are
+/* Reads the entries of `name`. Objects that carry no version are
  * not ours and left out. KFE_E_KEY_DENIED: a marker that does not parse. KFE_E_PROVIDER: objects
  * came and went all the time. */
 kfe_error kfe_p11_catalog_load(kfe_p11_catalog *catalog, kfe_p11_session *session,
@@ -37,6 +38,15 @@ kfe_error kfe_p11_catalog_load(kfe_p11_catalog *catalog, kfe_p11_session *sessio
  * was written, and come to the key's when it was gone. Nothing that is there is. */
 kfe_error kfe_p11_catalog_glance(kfe_p11_catalog *catalog, kfe_p11_session *session,
                                  const char *name);
+
+/* The parts of it, for who reads all in pieces (survey.h): one search, by class and by name unless
+ * they are NULL; one object; and in the end, entries in order, one for each version. */
+kfe_error kfe_p11_catalog_search(kfe_p11_session *session, const CK_OBJECT_CLASS *class,
+                                 const char *name, kfe_p11_found *out);
+kfe_error kfe_p11_catalog_add(kfe_p11_catalog *catalog, kfe_p11_session *session,
+                              CK_OBJECT_HANDLE object);
+void kfe_p11_catalog_merge(kfe_p11_catalog *catalog);
+
 void kfe_p11_catalog_wipe(kfe_p11_catalog *catalog);
 
 /* For a catalog of one name. NULL: no such version. */

@@ -48,6 +48,8 @@ void kfe_p11_trip(kfe_p11_token *token, kfe_error err, const char *why)
 
 kfe_error kfe_p11_refusal(const kfe_p11_token *token)
 {
+    if (token->closing)
+        return kfe_fail(KFE_E_PROVIDER, "the KeyProvider was closed");
     if (token->breaker.state == KFE_P11_CLOSED)
         return KFE_OK;
     uint64_t now = kfe_p11_milliseconds();
@@ -88,11 +90,11 @@ static void token_free(kfe_p11_token *token)
 {
     kfe_p11_uri_wipe(&token->uri);
     free(token->init_args);
+    kfe_config_free(token->config);
     pthread_cond_destroy(&token->work);
     pthread_cond_destroy(&token->control);
     pthread_cond_destroy(&token->changed);
     pthread_mutex_destroy(&token->lock);
-    pthread_mutex_destroy(&token->config_lock);
     free(token);
 }
 
@@ -120,6 +122,7 @@ static void end(kfe_p11_worker *self)
 /* With the lock held. A lost thread that came back has nobody to give its result to. */
 static void finish(kfe_p11_worker *self, kfe_p11_job *job)
 {
+    self->job = NULL;
     if (!job->abandoned) {
         job->done = true;
         pthread_cond_signal(&job->ended);
@@ -141,6 +144,7 @@ static bool serve(kfe_p11_worker *self, kfe_p11_job *job)
 {
     kfe_p11_token *token = self->token;
     job->worker = self;
+    self->job = job;
     job->err = kfe_p11_refusal(token);
     if (job->err) {
         snprintf(job->detail, sizeof(job->detail), "%s", kfe_error_detail());
@@ -171,6 +175,7 @@ static void give_way(kfe_p11_worker *self, kfe_p11_job *job)
     token->max = have;
     token->fewer_until = kfe_p11_milliseconds() + FEWER_MS;
     job->worker = NULL;
+    self->job = NULL;
     kfe_p11_job **queue = have > 0 ? &token->read_queue : &token->control_queue;
     job->next = *queue;
     *queue = job;
@@ -301,7 +306,6 @@ static void *control_main(void *arg)
 kfe_error kfe_p11_crew_init(kfe_p11_token *token)
 {
     pthread_mutex_init(&token->lock, NULL);
-    pthread_mutex_init(&token->config_lock, NULL);
     kfe_error err = kfe_p11_condition_init(&token->work);
     if (!err)
         err = kfe_p11_condition_init(&token->control);
@@ -330,18 +334,47 @@ static void part(kfe_p11_worker *worker)
         pthread_detach(worker->thread);
 }
 
-void kfe_p11_crew_stop_and_free(kfe_p11_token *token)
+static void wake_callers(kfe_p11_job *queue)
 {
-    pthread_mutex_lock(&token->config_lock); /* who asks for a PIN at this moment comes first */
-    token->config = NULL;
-    pthread_mutex_unlock(&token->config_lock);
-    pthread_mutex_lock(&token->lock);
+    for (; queue; queue = queue->next)
+        pthread_cond_signal(&queue->ended);
+}
+
+static void wake_caller_of(kfe_p11_worker *worker)
+{
+    if (worker->job)
+        pthread_cond_signal(&worker->job->ended);
+}
+
+void kfe_p11_crew_stop(kfe_p11_token *token)
+{
     token->closing = true;
     pthread_cond_broadcast(&token->work);
     pthread_cond_broadcast(&token->control);
     pthread_cond_broadcast(&token->changed);
+    wake_callers(token->read_queue);
+    wake_callers(token->control_queue);
+    wake_caller_of(&token->control_worker);
+    for (size_t i = 0; i < N_SLOTS; i++)
+        wake_caller_of(&token->workers[i]);
+}
+
+/* NULL: on none of ours. The control thread asks for PINs, and who is asked may give it all up. */
+static kfe_p11_worker *own_thread(kfe_p11_token *token)
+{
+    kfe_p11_worker *control = &token->control_worker;
+    return control->state != KFE_P11_NO_THREAD && pthread_equal(control->thread, pthread_self())
+               ? control
+               : NULL;
+}
+
+void kfe_p11_crew_stop_and_free(kfe_p11_token *token)
+{
+    pthread_mutex_lock(&token->lock);
+    kfe_p11_crew_stop(token);
+    const kfe_p11_worker *self = own_thread(token);
     uint64_t until = kfe_p11_milliseconds() + CLOSE_MS;
-    while (!all_ended_but(token, NULL) && kfe_p11_wait(token, &token->changed, until))
+    while (!all_ended_but(token, self) && kfe_p11_wait(token, &token->changed, until))
         ;
     bool over = all_ended_but(token, NULL);
     for (size_t i = 0; i < N_SLOTS; i++)

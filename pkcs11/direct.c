@@ -216,10 +216,13 @@ static kfe_error some(kfe_p11_token *token, kfe_p11_object *object, kfe_key_fiel
  */
 static kfe_error copy(kfe_p11_token *token, kfe_p11_object *object)
 {
+    kfe_error err = kfe_p11_token_ours(token);
+    if (err)
+        return err;
     if (!kfe_p11_object_wants_copy(object) || !kfe_p11_token_finds(token))
         return KFE_OK;
     struct run run = {.object = kfe_p11_object_ref(object)};
-    kfe_error err = kfe_p11_token_find(token, &copy_task, &run);
+    err = kfe_p11_token_find(token, &copy_task, &run);
     drop(&run);
     return err;
 }

@@ -54,6 +54,13 @@ kfe_p11_job *kfe_p11_job_pop(kfe_p11_job **queue)
     return job;
 }
 
+static bool is_in(const kfe_p11_job *queue, const kfe_p11_job *job)
+{
+    while (queue && queue != job)
+        queue = queue->next;
+    return queue != NULL;
+}
+
 /* False: it is not in there. */
 static bool take_out(kfe_p11_job **queue, const kfe_p11_job *job)
 {
@@ -111,34 +118,51 @@ static kfe_error submit(kfe_p11_token *token, kfe_p11_job *job, kfe_p11_lane lan
     return kfe_fail(KFE_E_MEMORY, "no thread to be had for a call of the HSM");
 }
 
-/* With the lock held, at the deadline. True: the job is nobody's but the caller's.
- *
- * One search that hangs must not shut out those who need none: what the control thread was to do is
- * an outage only when that thread is about to get the token back. */
-static bool give_up(kfe_p11_token *token, kfe_p11_job *job, char why[KFE_P11_DETAIL_MAX])
+/* With the lock held: the caller waits no longer. True: the job is nobody's but his. */
+static bool leave(kfe_p11_token *token, kfe_p11_job *job)
 {
     kfe_p11_worker *worker = job->worker;
-    snprintf(why, KFE_P11_DETAIL_MAX, "the HSM did not answer within %llu ms%s",
-             (unsigned long long)token->timeout_ms,
-             job->write ? ": what was to be written may be there, or come; see `kfe keys list`"
-                        : "");
-    atomic_fetch_add(&token->meter.timeouts, 1);
-    bool runs = worker == &token->control_worker;
-    bool waits = !worker && take_out(&token->control_queue, job);
-    if (token->linking || !(runs || waits))
-        kfe_p11_trip(token, KFE_E_PROVIDER, why);
     if (!worker) {
-        (void)take_out(&token->read_queue, job);
+        if (!take_out(&token->control_queue, job))
+            (void)take_out(&token->read_queue, job);
         return true;
     }
     job->abandoned = true;
-    if (runs) {
+    if (worker == &token->control_worker) {
         token->stuck_since = kfe_p11_milliseconds();
     } else {
         token->n_lost++;
         worker->state = KFE_P11_LOST;
     }
     return false;
+}
+
+static const char *fate(const kfe_p11_job *job)
+{
+    return job->write ? ": what was to be written may be there, or come; see `kfe keys list`" : "";
+}
+
+/* With the lock held, at the deadline.
+ *
+ * One search that hangs must not shut out those who need none: what the control thread was to do is
+ * an outage only when that thread is about to get the token back. */
+static bool give_up(kfe_p11_token *token, kfe_p11_job *job, char why[KFE_P11_DETAIL_MAX])
+{
+    snprintf(why, KFE_P11_DETAIL_MAX, "the HSM did not answer within %llu ms%s",
+             (unsigned long long)token->timeout_ms, fate(job));
+    atomic_fetch_add(&token->meter.timeouts, 1);
+    bool runs = job->worker == &token->control_worker;
+    bool waits = !job->worker && is_in(token->control_queue, job);
+    if (token->linking || !(runs || waits))
+        kfe_p11_trip(token, KFE_E_PROVIDER, why);
+    return leave(token, job);
+}
+
+/* With the lock held: no deadline, no outage. */
+static bool give_up_at_close(kfe_p11_token *token, kfe_p11_job *job, char why[KFE_P11_DETAIL_MAX])
+{
+    snprintf(why, KFE_P11_DETAIL_MAX, "the KeyProvider was closed%s", fate(job));
+    return leave(token, job);
 }
 
 /* Submits and waits. True: the job is the caller's again. */
@@ -152,11 +176,11 @@ static bool go_through(kfe_p11_token *token, kfe_p11_job *job, kfe_p11_lane lane
         snprintf(job->detail, sizeof(job->detail), "%s", kfe_error_detail());
         job->done = true;
     }
-    while (!job->done && kfe_p11_wait(token, &job->ended, until))
+    while (!job->done && !token->closing && kfe_p11_wait(token, &job->ended, until))
         ;
     if (!job->done) {
         char why[KFE_P11_DETAIL_MAX];
-        back = give_up(token, job, why);
+        back = token->closing ? give_up_at_close(token, job, why) : give_up(token, job, why);
         (void)kfe_fail(KFE_E_PROVIDER, "%s", why);
     }
     pthread_mutex_unlock(&token->lock);
@@ -166,11 +190,10 @@ static bool go_through(kfe_p11_token *token, kfe_p11_job *job, kfe_p11_lane lane
 kfe_error kfe_p11_job_do(kfe_p11_token *token, const kfe_p11_task *task, void *arg,
                          kfe_p11_lane lane)
 {
-    if (token->pid != getpid())
-        return kfe_fail(KFE_E_PROVIDER, "the process forked: this provider belongs to the parent, "
-                                        "open another one in the child");
     kfe_p11_job *job = NULL;
-    kfe_error err = job_new(&job, task, arg);
+    kfe_error err = kfe_p11_token_ours(token);
+    if (!err)
+        err = job_new(&job, task, arg);
     if (err)
         return err;
     bool back = go_through(token, job, lane);

@@ -211,10 +211,13 @@ static kfe_error hand_out(kfe_key **out, kfe_p11_keys *keys, const struct findin
 kfe_error kfe_p11_key_new(kfe_key **out, kfe_p11_keys *keys, const kfe_key_ref *ref)
 {
     struct finding job = {.version = ref->version};
+    kfe_error err = kfe_p11_token_ours(keys->token);
+    if (err)
+        return err;
     snprintf(job.name, sizeof(job.name), "%s", ref->name);
     if (ref->version != 0)
         job.object = kfe_p11_object_find(&keys->objects, ref->name, ref->version);
-    kfe_error err = kfe_p11_token_find(keys->token, &find_task, &job);
+    err = kfe_p11_token_find(keys->token, &find_task, &job);
     if (!err)
         err = hand_out(out, keys, &job);
     find_drop(&job);

@@ -45,16 +45,18 @@ static kfe_error pin_get(void *arg, uint8_t pin[KFE_P11_PIN_MAX], size_t *len)
 {
     kfe_p11_token *token = arg;
     pthread_mutex_lock(&token->lock);
-    bool opening = token->opening;
+    bool opening = token->opening, closing = token->closing;
     kfe_error err = opening ? pin_from_opener(token, pin, len) : KFE_OK;
     pthread_mutex_unlock(&token->lock);
     if (opening)
         return err;
-    pthread_mutex_lock(&token->config_lock);
-    err = token->config ? ask(token, pin, len)
-                        : kfe_fail(KFE_E_PROVIDER, "the KeyProvider was closed");
-    pthread_mutex_unlock(&token->config_lock);
-    return err;
+    if (!closing)
+        err = ask(token, pin, len);
+    /* It may have taken any time: who has closed meanwhile is not logged in. */
+    pthread_mutex_lock(&token->lock);
+    closing = token->closing;
+    pthread_mutex_unlock(&token->lock);
+    return closing ? kfe_fail(KFE_E_PROVIDER, "the KeyProvider was closed") : err;
 }
 
 /* ---- Connecting, by the control thread ------------------------------------------------ */
@@ -209,7 +211,7 @@ static void tell_of_loss(kfe_p11_token *token, CK_RV rv)
 static kfe_error restart(kfe_p11_token *token, bool anew)
 {
     uint64_t starts = token->starts;
-    kfe_error err = kfe_p11_module_restart(token->module, anew, &starts);
+    kfe_error err = kfe_p11_module_restart(token->module, anew, &token->info, &starts);
     pthread_mutex_lock(&token->lock);
     if (starts != token->starts)
         token->anchor = CK_INVALID_HANDLE;
@@ -257,7 +259,12 @@ static kfe_error first_time(kfe_p11_token *token)
     token->starts = starts;
     token->calls = kfe_p11_module_calls(module);
     pthread_mutex_unlock(&token->lock);
-    return get_back(token, false); /* it may be up for others of us, and finalised by somebody */
+    err = get_back(token, false); /* up for others of us, or finalised by somebody */
+    /* What was left up may be dead, and nobody else would finalise it. */
+    const bool reached = atomic_load(&token->meter.calls[KFE_P11_LOGIN]) > 0;
+    return err == KFE_E_PROVIDER && !reached && kfe_p11_module_left_up(module)
+               ? get_back(token, true)
+               : err;
 }
 
 kfe_error kfe_p11_link_try(kfe_p11_token *token, bool anew)
@@ -293,8 +300,7 @@ kfe_error kfe_p11_link_heal(kfe_p11_worker *self, uint64_t lost)
      * try counts. One that hangs is its callers' loss, who have deadlines, and ours until close. */
     while (token->logins == lost && token->attempts == before && !token->closing)
         pthread_cond_wait(&token->changed, &token->lock);
-    kfe_error err = token->closing ? kfe_fail(KFE_E_PROVIDER, "the KeyProvider was closed")
-                                   : kfe_p11_refusal(token);
+    kfe_error err = kfe_p11_refusal(token);
     pthread_mutex_unlock(&token->lock);
     return err;
 }

@@ -148,8 +148,13 @@ kfe_error kfe_p11_login(kfe_p11_module *module, CK_SLOT_ID slot, CK_SESSION_HAND
     CK_RV rv = calls->C_GetTokenInfo(slot, &try.token);
     if (rv != CKR_OK)
         return kfe_p11_ckr_fail(rv, "C_GetTokenInfo");
-    if (!(try.token.flags & CKF_LOGIN_REQUIRED) || kfe_p11_session_has_login(calls, session))
-        return KFE_OK;
-    kfe_error err = check_flags(&try.token);
-    return err ? err : log_in(&try, source);
+    kfe_error err = KFE_OK;
+    if ((try.token.flags & CKF_LOGIN_REQUIRED) && !kfe_p11_session_has_login(calls, session)) {
+        err = check_flags(&try.token);
+        if (!err)
+            err = log_in(&try, source);
+    }
+    if (!err)
+        kfe_p11_module_serves(module, slot, &try.token);
+    return err;
 }

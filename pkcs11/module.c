@@ -13,7 +13,9 @@
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/lock.h"
+#include "pkcs11/meter.h"
 #include "pkcs11/module.h"
+#include "pkcs11/neighbours.h"
 
 enum { ARGS_MAX = 1024 };
 enum { MODULES_MAX = 8, EMPTY_MS = 500 };
@@ -40,6 +42,7 @@ struct kfe_p11_module {
     /* Of process `pid`. */
     pid_t pid;
     unsigned users;
+    kfe_p11_neighbours neighbours;
     uint64_t starts;
     bool up;     /* C_Initialize said so, and we have not finalised it since */
     bool others; /* there are signs of an application that starts it, too */
@@ -156,6 +159,7 @@ static kfe_error use(kfe_p11_module *module, const char *path, const char *args,
     if (module->pid != getpid()) {
         module->pid = getpid();
         module->users = 0;
+        kfe_p11_neighbours_forget(&module->neighbours);
         module->up = module->others = false;
         atomic_store(&module->inside, 0);
         atomic_store(&module->shut, false);
@@ -210,6 +214,7 @@ void kfe_p11_module_put(kfe_p11_module *module)
 {
     if (kfe_p11_module_lock(module) != KFE_OK)
         return;
+    kfe_p11_neighbours_forget(&module->neighbours);
     if (module->pid == getpid() && --module->users == 0 && !module->others &&
         atomic_load(&module->initialiser) == getpid()) {
         if (module->calls->C_Finalize(NULL) != CKR_OK) {
@@ -239,8 +244,9 @@ void kfe_p11_module_lost(kfe_p11_module *module, uint64_t starts, bool finalised
     if (kfe_p11_module_lock(module) != KFE_OK)
         return;
     if (module->pid == getpid() && module->up && module->starts == starts) {
+        CK_INFO info; /* asked once more: one wrong word must not cost us the module for ever */
         module->others = true;
-        if (finalised) {
+        if (finalised && module->calls->C_GetInfo(&info) == CKR_CRYPTOKI_NOT_INITIALIZED) {
             module->up = false;
             atomic_store(&module->initialiser, 0);
         }
@@ -301,12 +307,32 @@ static void finalise_when_empty(kfe_p11_module *module)
     }
 }
 
-kfe_error kfe_p11_module_restart(kfe_p11_module *module, bool anew, uint64_t *starts)
+bool kfe_p11_module_left_up(kfe_p11_module *module)
+{
+    if (kfe_p11_module_lock(module) != KFE_OK)
+        return false;
+    bool yes =
+        module->users == 1 && module->others && atomic_load(&module->initialiser) == getpid();
+    kfe_p11_module_unlock(module);
+    return yes;
+}
+
+void kfe_p11_module_serves(kfe_p11_module *module, CK_SLOT_ID slot, const CK_TOKEN_INFO *token)
+{
+    if (kfe_p11_module_lock(module) != KFE_OK)
+        return;
+    kfe_p11_neighbours_add(&module->neighbours, slot, token);
+    kfe_p11_module_unlock(module);
+}
+
+kfe_error kfe_p11_module_restart(kfe_p11_module *module, bool anew, const CK_TOKEN_INFO *token,
+                                 uint64_t *starts)
 {
     kfe_error err = kfe_p11_module_lock(module);
     if (err)
         return err;
-    if (anew && *starts == module->starts && atomic_load(&module->initialiser) == getpid())
+    if (anew && *starts == module->starts && atomic_load(&module->initialiser) == getpid() &&
+        kfe_p11_neighbours_allow(&module->neighbours, module->calls, token, kfe_p11_milliseconds()))
         finalise_when_empty(module);
     err = start(module);
     atomic_store(&module->shut, false);

@@ -35,7 +35,8 @@ void kfe_p11_module_put(kfe_p11_module *module);
 uint64_t kfe_p11_module_starts(kfe_p11_module *module);
 /* A user found that sessions of start number `starts` are gone, and it was not he who closed them.
  * Unless another user has started the module again that is a sign of somebody else. `finalised`:
- * the module said that it is not initialised, so our C_Initialize holds no more. */
+ * the module said that it is not initialised; when it says so again our C_Initialize holds no more.
+ */
 void kfe_p11_module_lost(kfe_p11_module *module, uint64_t starts, bool finalised);
 
 /* Starting, stopping and logging in to it are one at a time, for all who use it: whoever does so
@@ -58,10 +59,20 @@ enum { KFE_P11_LOGIN_DOUBTS = 8 };
  * with its lock held. */
 kfe_p11_login_doubt *kfe_p11_module_login_doubts(kfe_p11_module *module);
 
+/* True for its only user, when it is in doubt who has it up, and it may be an earlier user: what it
+ * shows may be old then. */
+bool kfe_p11_module_left_up(kfe_p11_module *module);
+
+/* A user has a session with that token, which is in that slot. */
+void kfe_p11_module_serves(kfe_p11_module *module, CK_SLOT_ID slot, const CK_TOKEN_INFO *token);
+
 /* Initialises it again; KFE_OK when it is up. `anew`: finalises it first, as remote tokens come
  * back in no other way, unless another user did since `*starts`, the application had initialised
- * it, or a thread is stuck inside. The caller must not be inside. Sets *starts. */
-kfe_error kfe_p11_module_restart(kfe_p11_module *module, bool anew, uint64_t *starts);
+ * it, a thread is stuck inside, or it was a short time ago while other tokens that it serves are
+ * well (<pkcs11/neighbours.h>). `token`: which one is lost. The caller must not be inside. Sets
+ * *starts. */
+kfe_error kfe_p11_module_restart(kfe_p11_module *module, bool anew, const CK_TOKEN_INFO *token,
+                                 uint64_t *starts);
 
 /* Around calls into it: no restart pulls it away from under a thread that is inside. Enter waits
  * for one that goes on. */

@@ -27,6 +27,7 @@ typedef struct {
     kfe_p11_token *token;
     pthread_t thread;
     kfe_p11_thread_state state;
+    struct kfe_p11_job *job;   /* that it is at; NULL: none */
     CK_SESSION_HANDLE session; /* CK_INVALID_HANDLE: none yet */
     uint64_t epoch;            /* that the session belongs to */
     bool borrowed;             /* it is the anchor: the token gave no other */
@@ -53,16 +54,14 @@ struct kfe_p11_token {
     bool allow_rsa;
     uint64_t timeout_ms;
     kfe_p11_meter meter;
-
-    pthread_mutex_t config_lock; /* taken with `lock` not held */
-    const kfe_config *config;    /* NULL: closed, it may be gone */
+    kfe_config *config; /* our own: close does not wait for who asks it for the PIN */
 
     pthread_mutex_t lock;   /* over all that follows; never held while the module runs */
     pthread_cond_t work;    /* for idle workers */
     pthread_cond_t control; /* for the control thread */
     pthread_cond_t changed; /* for who waits for a connection, a PIN, or the end of a thread */
-    bool closing;
-    bool orphan; /* close has given up: the last thread frees it all */
+    bool closing;           /* no call is taken, none is waited for, all threads are to end */
+    bool orphan;            /* close has given up: the last thread frees it all */
 
     kfe_p11_job *read_queue, *control_queue;
     kfe_p11_worker control_worker;
@@ -114,6 +113,7 @@ void kfe_p11_job_drop(kfe_p11_job *job); /* frees it and what hangs on its argum
 
 kfe_error kfe_p11_crew_init(kfe_p11_token *token);     /* locks and conditions */
 kfe_error kfe_p11_crew_start(kfe_p11_token *token);    /* the control thread */
+void kfe_p11_crew_stop(kfe_p11_token *token);          /* with the lock held */
 void kfe_p11_crew_stop_and_free(kfe_p11_token *token); /* within 10 s */
 
 /* With the lock held: has a worker look into its queue, a new one if there is none to spare and
@@ -124,7 +124,8 @@ bool kfe_p11_crew_call(kfe_p11_token *token);
 kfe_error kfe_p11_condition_init(pthread_cond_t *condition);
 /* With the lock held: waits on a condition until then; false when it is past. */
 bool kfe_p11_wait(kfe_p11_token *token, pthread_cond_t *condition, uint64_t until_ms);
-/* With the lock held: KFE_OK while the breaker is closed, else the error for callers. */
+/* With the lock held: KFE_OK while the token is in use and the breaker closed, else the error for
+ * callers. */
 kfe_error kfe_p11_refusal(const kfe_p11_token *token);
 /* With the lock held: an outage. */
 void kfe_p11_trip(kfe_p11_token *token, kfe_error err, const char *why);

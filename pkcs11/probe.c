@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pkcs11/catalog.h"
 #include "pkcs11/secretkey.h"
+#include "pkcs11/survey.h"
 #include "pkcs11/tries.h"
 
 /* ---- The token ------------------------------------------------------------------------------ */
@@ -86,8 +86,8 @@ static kfe_error look_at_mechanisms(kfe_p11_session *session, void *arg)
 /* ---- The keys ------------------------------------------------------------------------------- */
 
 typedef struct {
-    kfe_p11_catalog catalog; /* owned */
-    size_t next;
+    kfe_p11_survey survey; /* owned */
+    size_t told; /* entries: a piece that is run again, or begins anew, goes on behind them */
     kfe_p11_findings found;
 } key_job;
 
@@ -102,38 +102,53 @@ static const char *kinds_of(const kfe_p11_use *use)
     return use->len == KFE_P11_KEY_LEN ? "wrapped (AES-GCM), direct" : "direct (A128GCM)";
 }
 
-static void look_at_key(kfe_p11_session *session, const kfe_p11_entry *entry, kfe_p11_findings *f)
+static kfe_error look_at_key(kfe_p11_session *session, const kfe_p11_entry *entry,
+                             kfe_p11_findings *f)
 {
     const kfe_key_ref ref = {entry->name, entry->version};
     kfe_p11_use use;
     char what[40];
     snprintf(what, sizeof(what), "key %.24s@%lu", entry->name, (unsigned long)entry->version);
-    if (entry->hits > 1)
+    if (entry->hits > 1) {
         kfe_p11_note(f, KFE_PROBE_WRONG, what, "%u objects: ambiguous", entry->hits);
-    else if (kfe_p11_secretkey_look(session, entry->key, &ref, &use) != KFE_OK)
+        return KFE_OK;
+    }
+    kfe_error err = kfe_p11_secretkey_look(session, entry->key, &ref, &use);
+    if (err == KFE_E_KEY_DENIED)
         kfe_p11_note(f, KFE_PROBE_WRONG, what, "%s", kfe_error_detail());
-    else
+    if (!err)
         kfe_p11_note(f, KFE_PROBE_CAN, what, "%s, %s", kfe_key_state_name(entry->state),
                      kinds_of(&use));
+    return err == KFE_E_KEY_DENIED ? KFE_OK : err;
+}
+
+static bool is_through(const key_job *job)
+{
+    return job->survey.done && job->survey.looked == job->survey.catalog.n;
 }
 
 static kfe_error look_at_keys(kfe_p11_session *session, void *arg)
 {
     key_job *job = arg;
-    kfe_p11_catalog_wipe(&job->catalog); /* what an earlier try may have left */
+    kfe_p11_survey *survey = &job->survey;
     job->found.n = 0;
-    kfe_error err = kfe_p11_catalog_load(&job->catalog, session, NULL);
-    size_t i = job->next;
-    for (; !err && i < job->catalog.n && job->found.n < KFE_P11_LINES_MAX; i++)
-        if (job->catalog.entries[i].hits > 0)
-            look_at_key(session, &job->catalog.entries[i], &job->found);
-    job->next = i < job->catalog.n ? i : 0;
+    kfe_error err = kfe_p11_survey_go(survey, session);
+    size_t begun = 0;
+    if (survey->done)
+        begun = survey->looked = job->told < survey->catalog.n ? job->told : survey->catalog.n;
+    while (!err && survey->done && !is_through(job) && job->found.n < KFE_P11_LINES_MAX &&
+           kfe_p11_survey_has_time(survey, session, begun)) {
+        const kfe_p11_entry *entry = &survey->catalog.entries[survey->looked];
+        if (entry->hits > 0)
+            err = look_at_key(session, entry, &job->found);
+        err = kfe_p11_survey_looked(survey, session, err);
+    }
     return err;
 }
 
 static void drop_keys(void *arg)
 {
-    kfe_p11_catalog_wipe(&((key_job *)arg)->catalog);
+    kfe_p11_survey_wipe(&((key_job *)arg)->survey);
 }
 
 /* ---- All of it ------------------------------------------------------------------------------ */
@@ -147,17 +162,18 @@ static void tell(const kfe_p11_findings *f, kfe_probe_line *line, void *arg)
 static kfe_error probe_keys(kfe_p11_token *token, kfe_probe_line *line, void *arg)
 {
     static const kfe_p11_task task = {look_at_keys, sizeof(key_job), drop_keys, KFE_P11_FIND};
-    size_t next = 0;
-    do {
-        key_job job = {.next = next};
-        kfe_error err = kfe_p11_token_find(token, &task, &job);
+    key_job job = {.found.n = 0};
+    kfe_error err = KFE_OK;
+    while (!err && !is_through(&job)) {
+        err = kfe_p11_token_find(token, &task, &job);
         if (err)
-            return err;
+            break;
         tell(&job.found, line, arg);
-        next = job.next;
-        drop_keys(&job);
-    } while (next != 0);
-    return KFE_OK;
+        if (job.survey.done)
+            job.told = job.survey.looked;
+    }
+    drop_keys(&job);
+    return err;
 }
 
 kfe_error kfe_p11_probe(kfe_p11_token *token, kfe_probe_line *line, void *arg)

@@ -60,6 +60,11 @@ static void provider_free(kfe_key_provider *self)
     free(self);
 }
 
+static void stop(kfe_key_provider *self)
+{
+    kfe_p11_token_stop(token_of(self));
+}
+
 static kfe_error get_key(kfe_key_provider *self, const kfe_key_ref *ref, kfe_key **out)
 {
     kfe_error err = check_ref(ref);
@@ -167,4 +172,5 @@ const kfe_key_provider_ops kfe_pkcs11 = {
     .export_wrapped = export_wrapped,
     .create_kind = create_kind,
     .statistics = statistics,
+    .stop = stop,
 };

@@ -19,10 +19,11 @@ struct outcome {
 
 /* What would cure this failure of a task that may be run again. A code that may mean a dead token
  * costs a look: only one that answers is asked again. */
-static kfe_p11_cure cure_for(const kfe_p11_job *job, const kfe_p11_session *session, bool answers)
+static kfe_p11_cure cure_for(const kfe_p11_job *job, const kfe_p11_session *session, bool opened,
+                             bool answers)
 {
     kfe_p11_cure cure = kfe_p11_ckr_cure(session->rv);
-    if (job->write) /* only what says for sure that nothing was done */
+    if (job->write && opened) /* only what says for sure that nothing was done */
         return cure == KFE_P11_SESSION_LOST && session->rv != CKR_SESSION_CLOSED &&
                        !session->changed
                    ? cure
@@ -30,15 +31,21 @@ static kfe_p11_cure cure_for(const kfe_p11_job *job, const kfe_p11_session *sess
     return cure == KFE_P11_AMBIGUOUS && !answers ? KFE_P11_NO_CURE : cure;
 }
 
-/* One forged envelope must not shut everybody out, so no code alone is an outage. */
-static void judge(kfe_p11_job *job, struct outcome *result)
+/* One forged envelope must not shut everybody out, nor one moment in which the token is busy, so no
+ * code alone is an outage. Before the work has begun (`opened` false) nobody's data can be the
+ * reason: said twice there, it is one, whatever the token answers to a look, which some clients of
+ * a network do by themselves. */
+static void judge(kfe_p11_job *job, struct outcome *result, bool opened, unsigned tried)
 {
     kfe_p11_cure cure = kfe_p11_ckr_cure(result->session.rv);
-    bool doubt = cure == KFE_P11_AMBIGUOUS || cure == KFE_P11_SESSION_LOST;
-    bool opened = result->session.handle != CK_INVALID_HANDLE;
-    bool answers = doubt && opened && kfe_p11_session_probe(&result->session) == CKR_OK;
+    bool ambiguous = cure == KFE_P11_AMBIGUOUS;
+    bool doubt = ambiguous || cure == KFE_P11_SESSION_LOST;
+    bool answers =
+        doubt && (opened || ambiguous) && kfe_p11_session_probe(&result->session) == CKR_OK;
+    if (!opened && (tried & 1u << KFE_P11_AMBIGUOUS) != 0)
+        answers = false;
     result->outage = doubt && !answers;
-    result->cure = cure_for(job, &result->session, answers);
+    result->cure = cure_for(job, &result->session, opened, answers);
 }
 
 /* A session that was gone is not closed: its number may be somebody else's. One whose operation may
@@ -54,18 +61,19 @@ static void keep_or_drop(kfe_p11_worker *self, const struct outcome *result)
         kfe_p11_link_drop(self, true);
 }
 
-/* `doubtful`: a handle was stale, or may have been, as tokens say it in many ways. All are found
- * again then, and no copies used: these go with the session that made them, which may be another
- * worker's. */
-static void attempt(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *result, bool doubtful)
+/* `tried`: the cures before it. A handle was stale, or may have been, as tokens say it in many
+ * ways: all are found again then, and no copies used; these go with the session that made them,
+ * which may be another worker's. */
+static void attempt(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *result, unsigned tried)
 {
     kfe_p11_token *token = self->token;
     *result = (struct outcome){.cure = KFE_P11_NO_CURE};
     kfe_p11_module_enter(token->module);
     job->err = kfe_p11_link_session(self, &result->session);
-    if (doubtful)
+    bool opened = !job->err;
+    if ((tried & DOUBT) != 0)
         result->session.sure = false;
-    if (!job->err) {
+    if (opened) {
         uint64_t start = kfe_p11_microseconds();
         result->session.enough = start + token->timeout_ms * 1000 / PARTS;
         job->err = job->task->work(&result->session, job->arg);
@@ -74,7 +82,7 @@ static void attempt(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *resu
     if (job->err) {
         if (result->session.rv != CKR_OK) /* else the token did its part */
             atomic_fetch_add(&token->meter.failures, 1);
-        judge(job, result);
+        judge(job, result, opened, tried);
     }
     keep_or_drop(self, result);
     kfe_p11_module_leave(token->module);
@@ -96,7 +104,7 @@ static bool is_awaited(kfe_p11_token *token, const kfe_p11_job *job)
 static bool run_and_cure(kfe_p11_worker *self, kfe_p11_job *job, struct outcome *result)
 {
     bool alone = self == &self->token->control_worker;
-    attempt(self, job, result, false);
+    attempt(self, job, result, 0);
     for (unsigned tried = 0; job->err && result->cure != KFE_P11_NO_CURE;) {
         if (tried & 1u << result->cure)
             break;
@@ -112,7 +120,7 @@ static bool run_and_cure(kfe_p11_worker *self, kfe_p11_job *job, struct outcome 
         }
         if (!is_awaited(self->token, job))
             break;
-        attempt(self, job, result, (tried & DOUBT) != 0);
+        attempt(self, job, result, tried);
         if (result->session.advanced)
             tried = 0;
     }

@@ -18,11 +18,11 @@ CK_RV kfe_p11_session_probe(const kfe_p11_session *session)
 {
     CK_SESSION_INFO info;
     CK_TOKEN_INFO token;
-    CK_RV rv = session->calls->C_GetSessionInfo(session->handle, &info);
-    if (rv != CKR_OK)
-        return rv;
-    rv = session->calls->C_GetTokenInfo(session->slot, &token);
-    if (rv != CKR_OK)
+    const bool none = session->handle == CK_INVALID_HANDLE;
+    CK_RV rv = none ? CKR_OK : session->calls->C_GetSessionInfo(session->handle, &info);
+    if (rv == CKR_OK)
+        rv = session->calls->C_GetTokenInfo(session->slot, &token);
+    if (rv != CKR_OK || none)
         return rv;
     bool user = info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS;
     return (token.flags & CKF_LOGIN_REQUIRED) && !user ? CKR_USER_NOT_LOGGED_IN : CKR_OK;

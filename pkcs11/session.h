@@ -32,8 +32,9 @@ typedef struct {
 /* Remembers `rv` in the session and raises it (<pkcs11/ckr.h>). */
 kfe_error kfe_p11_session_fail(kfe_p11_session *session, CK_RV rv, const char *call);
 
-/* CKR_OK when the token answers and, where it asks for a login, we are logged in. Without a
- * login a search finds nothing and reports no error, so "not found" is only believed after this. */
+/* CKR_OK when the token answers and, where it asks for a login, we are logged in; of a session that
+ * could not be opened the token alone is looked at. Without a login a search finds nothing and
+ * reports no error, so "not found" is only believed after this. */
 CK_RV kfe_p11_session_probe(const kfe_p11_session *session);
 
 /* True for a code of an opening call that tells of its data: by itself, or as a token that answers

@@ -43,7 +43,7 @@ static bool has_serial(const CK_TOKEN_INFO *token)
     return has;
 }
 
-bool kfe_p11_slot_same_token(const CK_TOKEN_INFO *one, const CK_TOKEN_INFO *other)
+bool kfe_p11_slot_same_strings(const CK_TOKEN_INFO *one, const CK_TOKEN_INFO *other)
 {
     const struct {
         const CK_UTF8CHAR *one, *other;
@@ -52,7 +52,7 @@ bool kfe_p11_slot_same_token(const CK_TOKEN_INFO *one, const CK_TOKEN_INFO *othe
               {one->serialNumber, other->serialNumber, sizeof(one->serialNumber)},
               {one->model, other->model, sizeof(one->model)},
               {one->manufacturerID, other->manufacturerID, sizeof(one->manufacturerID)}};
-    bool same = has_serial(one);
+    bool same = true;
     for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++)
         same = same && memcmp(in[i].one, in[i].other, in[i].len) == 0; /* public */
     return same;
@@ -105,7 +105,7 @@ kfe_error kfe_p11_slot_find(const kfe_p11_uri *uri, CK_FUNCTION_LIST_PTR calls, 
             !(seen.flags & CKF_TOKEN_INITIALIZED))
             continue;
         bool hit = kfe_p11_uri_matches(uri, &seen);
-        if (hit && matching.n > 0 && kfe_p11_slot_same_token(info, &seen))
+        if (hit && matching.n > 0 && has_serial(&seen) && kfe_p11_slot_same_strings(info, &seen))
             continue;
         add(hit ? &matching : &others, &seen);
         if (hit && matching.n == 1) {

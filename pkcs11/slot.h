@@ -12,7 +12,7 @@
 kfe_error kfe_p11_slot_find(const kfe_p11_uri *uri, CK_FUNCTION_LIST_PTR calls, CK_SLOT_ID *slot,
                             CK_TOKEN_INFO *info);
 
-/* The same label, serial, model and manufacturer, and it has a serial: one token. */
-bool kfe_p11_slot_same_token(const CK_TOKEN_INFO *one, const CK_TOKEN_INFO *other);
+/* The same label, serial, model and manufacturer. */
+bool kfe_p11_slot_same_strings(const CK_TOKEN_INFO *one, const CK_TOKEN_INFO *other);
 
 #endif

@@ -10,7 +10,9 @@
 static kfe_error configure(kfe_p11_token *token, const kfe_config *config)
 {
     token->pid = getpid();
-    token->config = config;
+    kfe_error err = kfe_config_copy(&token->config, config);
+    if (err)
+        return err;
     token->sessions = (unsigned)kfe_config_number(config, KFE_P11_SESSIONS_OPTION);
     token->timeout_ms = kfe_config_number(config, KFE_P11_TIMEOUT_OPTION);
     token->allow_rsa = kfe_config_flag(config, KFE_P11_ALLOW_RSA_OPTION);
@@ -75,6 +77,7 @@ kfe_error kfe_p11_token_open(kfe_p11_token **out, const kfe_config *config)
     if (err) {
         kfe_p11_uri_wipe(&token->uri);
         free(token->init_args);
+        kfe_config_free(token->config);
         free(token);
         return err;
     }
@@ -89,6 +92,23 @@ kfe_error kfe_p11_token_open(kfe_p11_token **out, const kfe_config *config)
     snprintf(why, sizeof(why), "%s", kfe_error_detail());
     kfe_p11_token_close(token);
     return kfe_fail(err, "%s", why);
+}
+
+kfe_error kfe_p11_token_ours(const kfe_p11_token *token)
+{
+    return token->pid == getpid()
+               ? KFE_OK
+               : kfe_fail(KFE_E_PROVIDER, "the process forked: this provider belongs to the "
+                                          "parent, open another one in the child");
+}
+
+void kfe_p11_token_stop(kfe_p11_token *token)
+{
+    if (token->pid != getpid())
+        return;
+    pthread_mutex_lock(&token->lock);
+    kfe_p11_crew_stop(token);
+    pthread_mutex_unlock(&token->lock);
 }
 
 void kfe_p11_token_close(kfe_p11_token *token)

@@ -24,14 +24,23 @@
 
 typedef struct kfe_p11_token kfe_p11_token;
 
-/* `config` is borrowed until close: the PIN is asked for again when the login was lost (the first
- * time on this thread, later on the control thread). KFE_E_CONFIG: the options; several tokens
- * match. KFE_E_PROVIDER: no such token, or it does not answer. KFE_E_CREDENTIALS: see login.h. */
+/* `config` is borrowed for the call: a copy of it is asked for the PIN, again when the login was
+ * lost (the first time on this thread, later on the control thread). KFE_E_CONFIG: the options;
+ * several tokens match. KFE_E_PROVIDER: no such token, or it does not answer. KFE_E_CREDENTIALS:
+ * see login.h. */
 kfe_error kfe_p11_token_open(kfe_p11_token **out, const kfe_config *config);
-/* No call may be running. Returns within 10 s even when the module hangs: threads that are stuck
- * in it are left behind, with the memory they use, and the module is not finalised. In a forked
- * child it does nothing. */
+/* From now on calls are KFE_E_PROVIDER at once, those that wait for the module as well. Waits for
+ * nothing. */
+void kfe_p11_token_stop(kfe_p11_token *token);
+/* No call may be running. Returns within 10 s even when the module hangs, or who is asked for the
+ * PIN: threads that are stuck there are left behind, with the memory they use, and the module is
+ * not finalised before they end. May be called from where the PIN is asked for. In a forked child
+ * it does nothing. */
 void kfe_p11_token_close(kfe_p11_token *token);
+
+/* KFE_E_PROVIDER in a forked child: before any lock is taken that another thread of the parent may
+ * have held. Calls of the token look by themselves. */
+kfe_error kfe_p11_token_ours(const kfe_p11_token *token);
 
 void kfe_p11_token_info(kfe_p11_token *token, CK_TOKEN_INFO *out);
 

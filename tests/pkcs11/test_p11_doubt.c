@@ -70,6 +70,28 @@ static void busy_for_a_while(struct work *w)
     w->h->shim->reset();
 }
 
+/* A token that leaves the operation standing whenever it refuses data, and opens what is good: the
+ * data is tried first, and again when what is known to be good has opened in another session. */
+static unsigned long inits;
+
+static void refuse_data(void *arg)
+{
+    const struct work *w = arg;
+    inits++;
+    if (inits == 1 || inits == 4)
+        w->h->shim->inject("C_Decrypt", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1);
+}
+
+static void forged_and_stuck(struct work *w)
+{
+    inits = 0;
+    w->h->shim->reset();
+    w->h->shim->before_each("C_DecryptInit", refuse_data, w);
+    expect(w, "forged data, and each operation stands", KFE_E_AUTH);
+    w->h->shim->before_each("C_DecryptInit", NULL, NULL);
+    w->h->shim->reset();
+}
+
 /* Data that is bad by a code which says nothing, and by what the token itself says. */
 static void forged(struct work *w)
 {
@@ -83,6 +105,8 @@ static void forged(struct work *w)
     assert_in_range(w->h->shim->calls("C_OpenSession") - opened, 0, 1); /* the first one */
     w->h->shim->inject(opening_call(w), SHIM_INSTEAD, CKR_FUNCTION_FAILED, 0, 1);
     expect(w, "forged data, and the operation stands", KFE_E_AUTH);
+    if (w->kind != WORK_UNWRAP_RFC3394)
+        forged_and_stuck(w);
     *forged_byte(w) ^= 1;
     expect(w, "good data", KFE_OK);
 }
@@ -135,13 +159,33 @@ static void test_nothing_known(void **state)
     wrap_rig_wipe(&rig);
 }
 
+/* What opened under a key says nothing of another one that has its place now. */
+static void test_another_key(void **state)
+{
+    struct wrap_rig rig;
+    raw_token raw;
+    CK_OBJECT_HANDLE key;
+    aes_import("kek", 1, 32, AES_CRYPT);
+    wrap_rig_open(&rig, *state);
+    assert_int_equal(wrap_rig_wrap(&rig), KFE_OK);
+    wrap_rig_round(&rig);
+    raw_open(&raw);
+    assert_int_equal(raw_count(&raw, CKO_SECRET_KEY, "kek", &key), 1);
+    assert_int_equal(raw.calls->C_DestroyObject(raw.session, key), CKR_OK);
+    raw_close(&raw);
+    aes_import("kek", 1, 16, AES_CRYPT);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(wrap_rig_unwrap(&rig), KFE_E_AUTH);
+    wrap_rig_wipe(&rig);
+}
+
 #define TOKEN_TEST(f) cmocka_unit_test_setup_teardown(f, test_token_setup, test_token_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TOKEN_TEST(test_gcm),   TOKEN_TEST(test_rfc3394),       TOKEN_TEST(test_rsa),
-        TOKEN_TEST(test_field), TOKEN_TEST(test_nothing_known),
+        TOKEN_TEST(test_field), TOKEN_TEST(test_nothing_known), TOKEN_TEST(test_another_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 /* Can a forked child go on with a provider of its own, and never with its parent's? */
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,55 @@ static void test_fork_among_threads(void **state)
     family_wipe(&family);
 }
 
+static void *get_on(void *arg)
+{
+    struct family *family = arg;
+    kfe_key *key;
+    while (!atomic_load(&stop))
+        if (family->p->ops->get_key(family->p, &ref, &key) == KFE_OK)
+            key->ops->release(key);
+    return NULL;
+}
+
+static void hangs(int signal)
+{
+    (void)signal;
+    _exit(9);
+}
+
+static int get_once(void *arg)
+{
+    struct family *family = arg;
+    kfe_key *key;
+    signal(SIGALRM, hangs);
+    alarm(5); /* one that waits for a lock of its parent's does so for ever */
+    return family->p->ops->get_key(family->p, &ref, &key) == KFE_E_PROVIDER ? 0 : 1;
+}
+
+/* The list of keys is locked most of the time while callers are refused at once. */
+static void test_fork_among_those_who_find(void **state)
+{
+    struct family family;
+    pthread_t threads[4];
+    kfe_key *key;
+    family_init(&family, *state);
+    family.h->shim->out_of_reach(true);
+    assert_int_equal(family.p->ops->get_key(family.p, &ref, &key), KFE_E_PROVIDER);
+    atomic_store(&stop, false);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, get_on, &family), 0);
+    int failed = 0;
+    for (int i = 0; i < 3000 && failed == 0; i++)
+        failed = in_child(get_once, &family);
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(failed, 0);
+    family.h->shim->out_of_reach(false);
+    family.h->shim->reset();
+    family_wipe(&family);
+}
+
 static void fork_here(void *arg)
 {
     struct family *family = arg;
@@ -242,6 +292,7 @@ int main(void)
         TOKEN_TEST(test_child),
         RESET_TEST(test_child),
         TOKEN_TEST(test_fork_among_threads),
+        TOKEN_TEST(test_fork_among_those_who_find),
         TOKEN_TEST(test_fork_under_the_lock),
         TOKEN_TEST(test_child_knows_refused_pin),
         RESET_TEST(test_child_knows_refused_pin),

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does a token come back by itself, and are old handles never taken for new ones? */
+#include <glob.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/pkcs11/aes_key.h"
@@ -198,6 +200,81 @@ static void test_two_providers(void **state)
     assert_true(test_token_is_finalised(h));
 }
 
+/* ---- One of two tokens ---------------------------------------------------------------------
+ */
+
+/* The one token's folder, and where it is not seen. */
+struct folder {
+    char here[300], away[300];
+};
+
+static void find_folder(const test_token *h, struct folder *out)
+{
+    char pattern[200];
+    glob_t found;
+    snprintf(pattern, sizeof(pattern), "%s/{,*/}*-*-*-*", h->dir);
+    assert_int_equal(glob(pattern, GLOB_BRACE, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    snprintf(out->here, sizeof(out->here), "%s", found.gl_pathv[0]);
+    snprintf(out->away, sizeof(out->away), "%s.away", h->dir);
+    globfree(&found);
+}
+
+static void open_second(struct rig *rig)
+{
+    char uri[300];
+    snprintf(uri, sizeof(uri), "pkcs11:token=second%s", strchr(test_token_uri(), '?'));
+    kfe_config *config = test_token_config(uri, NULL);
+    kfe_key_provider *p = NULL;
+    assert_int_equal(kfe_pkcs11.open(&p, config), KFE_OK);
+    assert_int_equal(p->ops->create(p, "k"), KFE_OK);
+    p->ops->free(p);
+    rig_open(rig, config);
+    rig->config = config;
+}
+
+/* Until the module was finalised so often, with the other token at work. */
+static uint64_t work_until(const test_token *h, struct rig *other, unsigned long ends)
+{
+    uint64_t until = now_ms() + PATIENCE_MS;
+    while (h->shim->calls("C_Finalize") < ends && now_ms() < until) {
+        assert_int_equal(rig_derive(other), KFE_OK);
+        pause_1_ms();
+    }
+    assert_int_equal(h->shim->calls("C_Finalize"), ends);
+    return now_ms();
+}
+
+/* It is looked for all the time, but sessions and logins of the other one are not taken each time.
+ */
+static void test_one_of_two_tokens(void **state)
+{
+    const test_token *h = *state;
+    struct folder folder;
+    struct rig one, two;
+    test_token_needs(TOKEN_HAS_ROOM);
+    find_folder(h, &folder);
+    rig_init(&one, h);
+    test_token_add("second");
+    open_second(&two);
+    h->shim->reset();
+    assert_int_equal(rename(folder.here, folder.away), 0);
+    assert_int_equal(rig_derive(&one), KFE_E_PROVIDER);
+    uint64_t first = work_until(h, &two, 1);
+    uint64_t second = work_until(h, &two, 2);
+    assert_true(second - first >= 1900);
+    unsigned long looks = h->shim->calls("C_GetSlotList");
+    while (h->shim->calls("C_GetSlotList") < looks + 4) /* two of a look */
+        assert_int_equal(rig_derive(&two), KFE_OK);
+    uint64_t late = now_ms() - second;
+    assert_in_range(h->shim->calls("C_Finalize"), 2, late < 3900 ? 2 : 3);
+    assert_int_equal(rename(folder.away, folder.here), 0);
+    assert_int_equal(rig_derive_again(&one), KFE_OK);
+    assert_int_equal(rig_derive(&two), KFE_OK);
+    rig_wipe(&one);
+    rig_wipe(&two);
+}
+
 /* The application started the module: it is not ours to finalise, in an outage either. */
 static void test_the_application_s_module(void **state)
 {
@@ -235,6 +312,7 @@ int main(void)
         TOKEN_TEST(test_bad_data_is_no_outage),
         TOKEN_TEST(test_two_providers),
         TOKEN_TEST(test_the_application_s_module),
+        TOKEN_TEST(test_one_of_two_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

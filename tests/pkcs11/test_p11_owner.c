@@ -228,6 +228,29 @@ static void test_end_failed(void **state)
     rig_wipe(&rig);
 }
 
+/* It was left up, and the token can be reached, but not through what was started before: whoever
+ * opens it gets over that. */
+static void test_end_failed_in_an_outage(void **state)
+{
+    const test_token *h = *state;
+    struct rig rig;
+    rig_init(&rig, h);
+    for (int tried = 0; tried < 2; tried++) {
+        h->shim->reset();
+        h->shim->out_of_reach(true);
+        assert_int_equal(rig_derive(&rig), KFE_E_PROVIDER);
+        uint64_t until = now_ms() + PATIENCE_MS; /* dead at first, then it shows no slots */
+        while (tried && h->shim->calls("C_Initialize") == 0 && now_ms() < until)
+            pause_1_ms();
+        h->shim->inject("C_Finalize", SHIM_INSTEAD, CKR_DEVICE_ERROR, 0, 1000000);
+        rig_wipe(&rig);
+        h->shim->reset();
+        rig_open(&rig, h->config);
+        assert_true(h->shim->calls("C_Finalize") > 0);
+    }
+    rig_wipe(&rig);
+}
+
 typedef enum { START_FAILED, END_FAILED, N_FAILURES } failure;
 
 static void fail_once(const test_token *h, failure which)
@@ -271,6 +294,19 @@ static void test_started_after_a_failure(void **state)
         rig_wipe(&rig);
         assert_true(test_token_is_finalised(h));
     }
+}
+
+/* A sick module may say that it is not initialised, and be up: that makes it nobody else's. */
+static void test_not_finalised_after_all(void **state)
+{
+    const test_token *h = *state;
+    struct rig rig;
+    rig_init(&rig, h);
+    h->shim->inject("C_SignInit", SHIM_INSTEAD, CKR_CRYPTOKI_NOT_INITIALIZED, 0, 1);
+    h->shim->inject("C_GetInfo", SHIM_INSTEAD, CKR_CRYPTOKI_NOT_INITIALIZED, 0, 1);
+    assert_int_equal(rig_derive(&rig), KFE_OK);
+    assert_comes_back(h, &rig);
+    rig_wipe(&rig);
 }
 
 /* A start of ours that fails beside the application's makes that none of ours. */
@@ -349,8 +385,10 @@ int main(void)
         TOKEN_TEST(test_start_failed_in_an_outage),
         TOKEN_TEST(test_first_start_failed),
         TOKEN_TEST(test_end_failed),
+        TOKEN_TEST(test_end_failed_in_an_outage),
         TOKEN_TEST(test_started_after_a_failure),
         TOKEN_TEST(test_start_failed_beside_the_application),
+        TOKEN_TEST(test_not_finalised_after_all),
         TOKEN_TEST(test_alone),
         TOKEN_TEST(test_alone_in_an_outage),
     };

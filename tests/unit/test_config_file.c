@@ -328,6 +328,12 @@ static void somebody_may_be_asked(void **state)
     assert_no_secret(KFE_E_CREDENTIALS, "asked");
     answer = sizeof(out) + 1;
     assert_no_secret(KFE_E_CREDENTIALS, "asked");
+    kfe_config *copy = NULL;
+    answer = 4;
+    assert_int_equal(kfe_config_copy(&copy, config), KFE_OK);
+    assert_int_equal(kfe_config_secret(copy, PIN, out, sizeof(out), &len), KFE_OK);
+    assert_int_equal(len, 4);
+    kfe_config_free(copy);
     /* What is set is not asked for. */
     answer = 4;
     assert_int_equal(kfe_config_set(config, PIN, "env:KFE_TEST_PIN"), KFE_OK);

@@ -19,6 +19,8 @@ typedef struct kfe_config kfe_config;
 
 KFE_API KFE_MUST_CHECK kfe_error kfe_config_new(kfe_config **out);
 KFE_API void kfe_config_free(kfe_config *config); /* NULL is fine */
+/* The same values and the same callback, for who may need them after `config` is gone. */
+KFE_API KFE_MUST_CHECK kfe_error kfe_config_copy(kfe_config **out, const kfe_config *config);
 
 /* True for every name that belongs to kfe, known or not: `encryption.*`. */
 KFE_API bool kfe_config_owns(const char *name);
@@ -45,7 +47,11 @@ KFE_API uint64_t kfe_config_number(const kfe_config *config, const char *name);
 KFE_API bool kfe_config_flag(const kfe_config *config, const char *name);
 
 /* Who is asked for a PIN or passphrase when its option is not set: writes up to `cap`
- * bytes to `out`, returns their number, or -1 to refuse. Called on the thread that needs it. */
+ * bytes to `out`, returns their number, or -1 to refuse. Called on the thread that needs it: the
+ * one that opens, and later, when an HSM's login was lost, one of the KeyProvider's own. It may
+ * take its time there, and may close what asks (the engine, the producer): nobody waits for it in
+ * close. So one that runs when its KeyProvider is closed may end after that, and `arg` must live as
+ * long; what it writes is used no more. */
 typedef long kfe_secret_cb(void *arg, const char *option, uint8_t *out, size_t cap);
 KFE_API void kfe_config_on_secret(kfe_config *config, kfe_secret_cb *ask, void *arg);
 

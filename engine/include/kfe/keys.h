@@ -177,7 +177,8 @@ typedef struct {
     const char *name;           /* "pkcs11": for messages */
     const char *const *options; /* full names under encryption.keyprovider. that it reads, NULL at
                                    the end; any other is refused before open */
-    /* Reads its options from `config`, which is borrowed and outlives the provider. */
+    /* Reads its options from `config`, which is borrowed and outlives the provider; not threads
+     * that the provider leaves behind, which have a kfe_config_copy(). */
     kfe_error (*open)(kfe_key_provider **out, const kfe_config *config);
     void (*free)(kfe_key_provider *self); /* after every key was released */
 
@@ -210,6 +211,11 @@ typedef struct {
 
     /* Quick: no call of an HSM. */
     void (*statistics)(kfe_key_provider *self, kfe_key_provider_statistics *out);
+
+    /* The engine is being freed: calls under way return soon, with any error, and so does each
+     * that comes, up to free. Quick: it waits for none of them. Of one whose calls may take long;
+     * NULL: they are waited for. */
+    void (*stop)(kfe_key_provider *self);
 } kfe_key_provider_ops;
 
 /* Embed it as the first member of your own struct. */

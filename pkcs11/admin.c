@@ -47,17 +47,12 @@ static kfe_error look(kfe_p11_session *session, kfe_p11_entry *entry)
     return err == KFE_E_KEY_DENIED ? KFE_OK : err;
 }
 
-static bool is_listed(const kfe_p11_survey *survey)
-{
-    return survey->done && survey->looked == survey->catalog.n;
-}
-
 static kfe_error list_work(kfe_p11_session *session, void *arg)
 {
     kfe_p11_survey *survey = arg;
     kfe_error err = kfe_p11_survey_go(survey, session);
     const size_t begun = survey->looked;
-    while (!err && survey->done && !is_listed(survey) &&
+    while (!err && survey->done && !kfe_p11_survey_is_over(survey) &&
            kfe_p11_survey_has_time(survey, session, begun)) {
         err = look(session, &survey->catalog.entries[survey->looked]);
         err = kfe_p11_survey_looked(survey, session, err);
@@ -99,7 +94,7 @@ kfe_error kfe_p11_admin_list(kfe_p11_token *token, kfe_key_each *each, void *arg
     static const kfe_p11_task task = {list_work, sizeof(kfe_p11_survey), list_drop, KFE_P11_FIND};
     kfe_p11_survey survey = {.tries = 0};
     kfe_error err = KFE_OK;
-    while (!err && !is_listed(&survey))
+    while (!err && !kfe_p11_survey_is_over(&survey))
         err = kfe_p11_token_find(token, &task, &survey);
     if (!err)
         err = tell(token, &survey.catalog, each, arg);

@@ -7,7 +7,10 @@
 #include "pkcs11/id.h"
 #include "pkcs11/marker.h"
 
-enum { TRIES = 8 };
+/* Keys before markers: a key that is destroyed meanwhile had its marker written first, so it is
+ * seen as destroyed, never as unknown. */
+const CK_OBJECT_CLASS kfe_p11_catalog_classes[KFE_P11_CATALOG_CLASSES] = {
+    CKO_SECRET_KEY, CKO_PRIVATE_KEY, CKO_DATA};
 
 static kfe_error add(kfe_p11_catalog *catalog, const kfe_p11_entry *entry)
 {
@@ -163,14 +166,16 @@ void kfe_p11_catalog_merge(kfe_p11_catalog *catalog)
     catalog->n = last + 1;
 }
 
-/* Keys before markers: a key that is destroyed meanwhile had its marker written first, so it is
- * seen as destroyed, never as unknown. */
+kfe_error kfe_p11_catalog_restless(void)
+{
+    return kfe_fail(KFE_E_PROVIDER, "keys are destroyed faster than the token lists them");
+}
+
 static kfe_error by_class(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name)
 {
-    static const CK_OBJECT_CLASS classes[] = {CKO_SECRET_KEY, CKO_PRIVATE_KEY, CKO_DATA};
     kfe_error err = KFE_OK;
-    for (size_t i = 0; !err && i < sizeof(classes) / sizeof(classes[0]); i++)
-        err = add_all(catalog, session, &classes[i], name);
+    for (size_t i = 0; !err && i < KFE_P11_CATALOG_CLASSES; i++)
+        err = add_all(catalog, session, &kfe_p11_catalog_classes[i], name);
     return err;
 }
 
@@ -184,7 +189,7 @@ typedef kfe_error reader(kfe_p11_catalog *catalog, kfe_p11_session *session, con
 static kfe_error read_all(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name,
                           reader *read)
 {
-    for (int tries = 0; tries < TRIES; tries++) {
+    for (int tries = 0; tries < KFE_P11_CATALOG_TRIES; tries++) {
         *catalog = (kfe_p11_catalog){NULL, 0, 0, false};
         kfe_error err = read(catalog, session, name);
         if (!err)
@@ -198,7 +203,7 @@ static kfe_error read_all(kfe_p11_catalog *catalog, kfe_p11_session *session, co
         if (err)
             return err;
     }
-    return kfe_fail(KFE_E_PROVIDER, "keys are destroyed faster than the token lists them");
+    return kfe_p11_catalog_restless();
 }
 
 kfe_error kfe_p11_catalog_load(kfe_p11_catalog *catalog, kfe_p11_session *session, const char *name)

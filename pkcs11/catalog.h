@@ -39,13 +39,17 @@ kfe_error kfe_p11_catalog_load(kfe_p11_catalog *catalog, kfe_p11_session *sessio
 kfe_error kfe_p11_catalog_glance(kfe_p11_catalog *catalog, kfe_p11_session *session,
                                  const char *name);
 
-/* The parts of it, for who reads all in pieces (survey.h): one search, by class and by name unless
- * they are NULL; one object; and in the end, entries in order, one for each version. */
+/* The parts of it, for who reads all in pieces (survey.h): the classes, in their order; one search,
+ * by class and by name unless they are NULL; one object; in the end, entries in order, one for each
+ * version. And the error when an object was gone each time: at the KFE_P11_CATALOG_TRIES-th. */
+enum { KFE_P11_CATALOG_CLASSES = 3, KFE_P11_CATALOG_TRIES = 8 };
+extern const CK_OBJECT_CLASS kfe_p11_catalog_classes[KFE_P11_CATALOG_CLASSES];
 kfe_error kfe_p11_catalog_search(kfe_p11_session *session, const CK_OBJECT_CLASS *class,
                                  const char *name, kfe_p11_found *out);
 kfe_error kfe_p11_catalog_add(kfe_p11_catalog *catalog, kfe_p11_session *session,
                               CK_OBJECT_HANDLE object);
 void kfe_p11_catalog_merge(kfe_p11_catalog *catalog);
+kfe_error kfe_p11_catalog_restless(void); /* KFE_E_PROVIDER */
 
 void kfe_p11_catalog_wipe(kfe_p11_catalog *catalog);
 

@@ -37,7 +37,7 @@ kfe_error kfe_p11_open_surely(kfe_p11_session *session, kfe_p11_object *object,
             return err;
     }
     if (*step == KFE_P11_KNOWN) {
-        err = ask(session, *key, arg, opening->known);
+        err = opening->known ? ask(session, *key, arg, opening->known) : KFE_OK;
         if (in_doubt(session, err)) {
             *step = KFE_P11_LAST;
             return kfe_p11_session_fail(session, session->doubt, opening->call);

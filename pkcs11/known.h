@@ -18,7 +18,8 @@ typedef enum {
                     */
 } kfe_p11_step;
 
-/* Both: KFE_E_AUTH for what does not open, session->doubt when the code told nothing. */
+/* Both: KFE_E_AUTH for what does not open, session->doubt when the code told nothing. `known` NULL:
+ * there is none, and nobody asks for `call`. */
 typedef struct {
     kfe_error (*ask)(kfe_p11_session *session, CK_OBJECT_HANDLE key, void *arg);
     kfe_error (*known)(kfe_p11_session *session, CK_OBJECT_HANDLE key, void *arg);

@@ -122,11 +122,6 @@ static kfe_error look_at_key(kfe_p11_session *session, const kfe_p11_entry *entr
     return err == KFE_E_KEY_DENIED ? KFE_OK : err;
 }
 
-static bool is_through(const key_job *job)
-{
-    return job->survey.done && job->survey.looked == job->survey.catalog.n;
-}
-
 static kfe_error look_at_keys(kfe_p11_session *session, void *arg)
 {
     key_job *job = arg;
@@ -136,8 +131,8 @@ static kfe_error look_at_keys(kfe_p11_session *session, void *arg)
     size_t begun = 0;
     if (survey->done)
         begun = survey->looked = job->told < survey->catalog.n ? job->told : survey->catalog.n;
-    while (!err && survey->done && !is_through(job) && job->found.n < KFE_P11_LINES_MAX &&
-           kfe_p11_survey_has_time(survey, session, begun)) {
+    while (!err && survey->done && !kfe_p11_survey_is_over(survey) &&
+           job->found.n < KFE_P11_LINES_MAX && kfe_p11_survey_has_time(survey, session, begun)) {
         const kfe_p11_entry *entry = &survey->catalog.entries[survey->looked];
         if (entry->hits > 0)
             err = look_at_key(session, entry, &job->found);
@@ -164,7 +159,7 @@ static kfe_error probe_keys(kfe_p11_token *token, kfe_probe_line *line, void *ar
     static const kfe_p11_task task = {look_at_keys, sizeof(key_job), drop_keys, KFE_P11_FIND};
     key_job job = {.found.n = 0};
     kfe_error err = KFE_OK;
-    while (!err && !is_through(&job)) {
+    while (!err && !kfe_p11_survey_is_over(&job.survey)) {
         err = kfe_p11_token_find(token, &task, &job);
         if (err)
             break;

@@ -46,15 +46,6 @@ bool kfe_p11_bad_data(kfe_p11_session *session, CK_RV rv)
     return session->doubt != CKR_OK;
 }
 
-bool kfe_p11_ask_again(kfe_p11_session *session)
-{
-    bool again = session->doubt != CKR_OK;
-    session->doubt = CKR_OK;
-    if (again)
-        kfe_p11_pause_before_retry();
-    return again;
-}
-
 kfe_error kfe_p11_session_verify(kfe_p11_session *session)
 {
     CK_RV rv = kfe_p11_session_probe(session);

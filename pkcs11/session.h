@@ -21,8 +21,8 @@ typedef struct {
     CK_RV doubt;     /* a code that may mean anything, and was taken for bad data; CKR_OK: none */
     bool changed;    /* something was written to the token: no second try */
     bool advanced; /* a part of the work was done for good: what was cured before may come again */
-    uint64_t
-        enough; /* kfe_p11_microseconds(): work that can be cut ends then, to be gone on with */
+    /* kfe_p11_microseconds(): work that can be cut ends then, to be gone on with. */
+    uint64_t enough;
     /* The session that lives as long as the login does; CK_INVALID_HANDLE but on the control
      * thread, whose it is. */
     CK_SESSION_HANDLE anchor;
@@ -41,12 +41,6 @@ CK_RV kfe_p11_session_probe(const kfe_p11_session *session);
  * does not say more; session->doubt becomes the code for the latter, which asks for more (known.h).
  */
 bool kfe_p11_bad_data(kfe_p11_session *session, CK_RV rv);
-
-/* Of data that was just found to be bad. Some tokens say "device error" when they are busy, of bad
- * data, and of a key that is gone as well: true, after a pause, when it was such a code, and the
- * same is to be asked again by the key's handle as it is now (object.h). What is said twice is
- * believed, so that honest data is not taken for forged. */
-bool kfe_p11_ask_again(kfe_p11_session *session);
 
 /* KFE_OK when "not found" is to be believed, else the error to give instead. */
 kfe_error kfe_p11_session_verify(kfe_p11_session *session);

@@ -5,14 +5,6 @@
 #include "pkcs11/meter.h"
 #include "pkcs11/survey.h"
 
-enum { TRIES = 8 };
-
-/* Keys before markers: a key that is destroyed meanwhile had its marker written first, so it is
- * seen as destroyed, never as unknown. */
-static const CK_OBJECT_CLASS classes[] = {CKO_SECRET_KEY, CKO_PRIVATE_KEY, CKO_DATA};
-
-enum { CLASSES = sizeof(classes) / sizeof(classes[0]) };
-
 void kfe_p11_survey_wipe(kfe_p11_survey *survey)
 {
     kfe_p11_catalog_wipe(&survey->catalog);
@@ -30,8 +22,8 @@ static void begin_anew(kfe_p11_survey *survey, uint64_t logins)
 
 static kfe_error try_again(kfe_p11_survey *survey)
 {
-    if (++survey->tries >= TRIES)
-        return kfe_fail(KFE_E_PROVIDER, "keys are destroyed faster than the token lists them");
+    if (++survey->tries >= KFE_P11_CATALOG_TRIES)
+        return kfe_p11_catalog_restless();
     begin_anew(survey, survey->logins);
     return KFE_OK;
 }
@@ -53,8 +45,8 @@ static kfe_error step(kfe_p11_survey *survey, kfe_p11_session *session)
     free(survey->found.at);
     survey->found = (kfe_p11_found){NULL, 0};
     survey->at = 0;
-    kfe_error err =
-        kfe_p11_catalog_search(session, &classes[survey->n_classes], NULL, &survey->found);
+    kfe_error err = kfe_p11_catalog_search(session, &kfe_p11_catalog_classes[survey->n_classes],
+                                           NULL, &survey->found);
     survey->n_classes += !err;
     return err;
 }
@@ -69,7 +61,7 @@ kfe_error kfe_p11_survey_go(kfe_p11_survey *survey, kfe_p11_session *session)
     bool more = true;
     do {
         err = step(survey, session);
-        more = survey->n_classes < CLASSES || survey->at < survey->found.n;
+        more = survey->n_classes < KFE_P11_CATALOG_CLASSES || survey->at < survey->found.n;
     } while (!err && more && has_time(session));
     if (err || more)
         return err;
@@ -82,6 +74,11 @@ kfe_error kfe_p11_survey_go(kfe_p11_survey *survey, kfe_p11_session *session)
     kfe_p11_catalog_merge(&survey->catalog);
     survey->done = true;
     return KFE_OK;
+}
+
+bool kfe_p11_survey_is_over(const kfe_p11_survey *survey)
+{
+    return survey->done && survey->looked == survey->catalog.n;
 }
 
 bool kfe_p11_survey_has_time(const kfe_p11_survey *survey, const kfe_p11_session *session,

@@ -26,6 +26,9 @@ void kfe_p11_survey_wipe(kfe_p11_survey *survey);
  * is read anew. KFE_E_PROVIDER: objects came and went all the time. */
 kfe_error kfe_p11_survey_go(kfe_p11_survey *survey, kfe_p11_session *session);
 
+/* All is read, and the caller is through with every entry. */
+bool kfe_p11_survey_is_over(const kfe_p11_survey *survey);
+
 /* True while there is time for another entry, one at least in each piece: `begun` is `looked` at
  * its begin. A session whose handles may be stale (session->sure) gives no second piece. */
 bool kfe_p11_survey_has_time(const kfe_p11_survey *survey, const kfe_p11_session *session,

@@ -72,14 +72,10 @@ static kfe_error unwrap_by(const struct wrapping *job, kfe_p11_session *session,
     return kfe_p11_kek_unwrap(session, kek, bound(job), wrapped, secret);
 }
 
-static kfe_error unwrap_made(struct wrapping *job, kfe_p11_session *session, CK_OBJECT_HANDLE kek)
+static kfe_error unwrap_made(kfe_p11_session *session, CK_OBJECT_HANDLE kek, void *arg)
 {
-    const kfe_bytes made = {job->wrapped, job->len};
-    kfe_error err = unwrap_by(job, session, kek, made, job->back);
-    if (err != KFE_E_AUTH || !kfe_p11_ask_again(session))
-        return err;
-    err = kfe_p11_object_handle(job->object, session, &kek);
-    return err ? err : unwrap_by(job, session, kek, made, job->back);
+    struct wrapping *job = arg;
+    return unwrap_by(job, session, kek, (kfe_bytes){job->wrapped, job->len}, job->back);
 }
 
 /* What cannot be opened must not seal: the first wrapping is undone, if the key may. */
@@ -88,7 +84,9 @@ static kfe_error verify(struct wrapping *job, kfe_p11_session *session, CK_OBJEC
 {
     if (!(form == KFE_P11_FORM_RFC3394 ? job->use.unwrap : job->use.decrypt))
         return KFE_OK;
-    kfe_error err = unwrap_made(job, session, kek);
+    static const kfe_p11_opening opening = {.ask = unwrap_made}; /* nothing is known yet */
+    kfe_p11_step step = KFE_P11_FIRST;
+    kfe_error err = kfe_p11_open_surely(session, job->object, &kek, &opening, job, &step);
     uint8_t differs = 0;
     for (size_t i = 0; !err && i < sizeof(job->back); i++)
         differs |= job->back[i] ^ job->secret[i];

@@ -1,41 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/rsa.h>
 
 #include "tests/pkcs11/rsa_key.h"
+#include "tests/support/rsa_numbers.h"
 
 const rsa_way rsa_right = {RSA_PKCS1_OAEP_PADDING, "SHA256", NULL};
 
 rsa_spec rsa_good(const char *label, uint32_t version)
 {
     return (rsa_spec){label, version, 2048, CK_TRUE, CK_FALSE, CK_TRUE};
-}
-
-enum { N_NUMBERS = 8, NUMBER_MAX = 512 };
-
-/* The numbers of the key, as attributes into `room`. */
-static void numbers(const EVP_PKEY *key, uint8_t room[N_NUMBERS][NUMBER_MAX], CK_ATTRIBUTE *out)
-{
-    static const struct {
-        CK_ATTRIBUTE_TYPE type;
-        const char *name;
-    } all[N_NUMBERS] = {{CKA_MODULUS, OSSL_PKEY_PARAM_RSA_N},
-                        {CKA_PUBLIC_EXPONENT, OSSL_PKEY_PARAM_RSA_E},
-                        {CKA_PRIVATE_EXPONENT, OSSL_PKEY_PARAM_RSA_D},
-                        {CKA_PRIME_1, OSSL_PKEY_PARAM_RSA_FACTOR1},
-                        {CKA_PRIME_2, OSSL_PKEY_PARAM_RSA_FACTOR2},
-                        {CKA_EXPONENT_1, OSSL_PKEY_PARAM_RSA_EXPONENT1},
-                        {CKA_EXPONENT_2, OSSL_PKEY_PARAM_RSA_EXPONENT2},
-                        {CKA_COEFFICIENT, OSSL_PKEY_PARAM_RSA_COEFFICIENT1}};
-    for (size_t i = 0; i < N_NUMBERS; i++) {
-        BIGNUM *number = NULL;
-        assert_int_equal(EVP_PKEY_get_bn_param(key, all[i].name, &number), 1);
-        out[i] =
-            (CK_ATTRIBUTE){all[i].type, room[i], (CK_ULONG)(unsigned)BN_bn2bin(number, room[i])};
-        BN_clear_free(number);
-    }
 }
 
 /* Made once in a process: it takes a while. */
@@ -72,7 +47,7 @@ EVP_PKEY *rsa_import(const rsa_spec *spec)
     rsa_spec s = *spec;
     CK_BYTE id[4] = {(CK_BYTE)(s.version >> 24), (CK_BYTE)(s.version >> 16),
                      (CK_BYTE)(s.version >> 8), (CK_BYTE)s.version};
-    CK_ATTRIBUTE a[N_OTHERS + N_NUMBERS] = {
+    CK_ATTRIBUTE a[N_OTHERS + RSA_NUMBERS] = {
         {CKA_CLASS, &class, sizeof(class)},
         {CKA_KEY_TYPE, &type, sizeof(type)},
         {CKA_TOKEN, &yes, sizeof(yes)},
@@ -83,8 +58,8 @@ EVP_PKEY *rsa_import(const rsa_spec *spec)
         {CKA_SIGN, &no, sizeof(no)},
         {CKA_LABEL, (void *)(uintptr_t)s.label, strlen(s.label)},
         {CKA_ID, id, sizeof(id)}};
-    uint8_t room[N_NUMBERS][NUMBER_MAX];
-    numbers(key, room, a + N_OTHERS);
+    uint8_t room[RSA_NUMBERS][RSA_NUMBER_MAX];
+    assert_true(rsa_numbers(key, room, a + N_OTHERS));
     raw_token raw;
     raw_open(&raw);
     raw_create(&raw, a, sizeof(a) / sizeof(a[0]));
@@ -121,7 +96,7 @@ size_t rsa_encrypt(EVP_PKEY *key, const rsa_way *way, const uint8_t *text, size_
 void rsa_decrypt(EVP_PKEY *key, kfe_bytes wrapped, uint8_t secret[32])
 {
     EVP_PKEY_CTX *c = context(key, &rsa_right, false);
-    uint8_t text[NUMBER_MAX];
+    uint8_t text[RSA_NUMBER_MAX];
     size_t got = sizeof(text);
     assert_int_equal(wrapped.data[0], 3);
     assert_int_equal(EVP_PKEY_decrypt(c, text, &got, wrapped.data + 1, wrapped.len - 1), 1);

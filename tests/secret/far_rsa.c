@@ -2,13 +2,14 @@
 #define OPENSSL_SUPPRESS_DEPRECATED /* the padding by itself, to know the block */
 #include "tests/secret/far_rsa.h"
 
-#include <openssl/core_names.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { BITS = 2048, LEN = BITS / 8, N_NUMBERS = 8, DER_MAX = 512 };
+#include "tests/support/rsa_numbers.h"
+
+enum { BITS = 2048, LEN = BITS / 8, DER_MAX = 512 };
 
 static const char *public_file(void)
 {
@@ -39,45 +40,22 @@ static EVP_PKEY *read_public(void)
     return key;
 }
 
-/* The numbers of the key, as attributes into `room`. */
-static void numbers(const EVP_PKEY *key, uint8_t room[N_NUMBERS][LEN], CK_ATTRIBUTE *out)
-{
-    static const struct {
-        CK_ATTRIBUTE_TYPE type;
-        const char *name;
-    } all[N_NUMBERS] = {{CKA_MODULUS, OSSL_PKEY_PARAM_RSA_N},
-                        {CKA_PUBLIC_EXPONENT, OSSL_PKEY_PARAM_RSA_E},
-                        {CKA_PRIVATE_EXPONENT, OSSL_PKEY_PARAM_RSA_D},
-                        {CKA_PRIME_1, OSSL_PKEY_PARAM_RSA_FACTOR1},
-                        {CKA_PRIME_2, OSSL_PKEY_PARAM_RSA_FACTOR2},
-                        {CKA_EXPONENT_1, OSSL_PKEY_PARAM_RSA_EXPONENT1},
-                        {CKA_EXPONENT_2, OSSL_PKEY_PARAM_RSA_EXPONENT2},
-                        {CKA_COEFFICIENT, OSSL_PKEY_PARAM_RSA_COEFFICIENT1}};
-    for (size_t i = 0; i < N_NUMBERS; i++) {
-        BIGNUM *number = NULL;
-        far_require(EVP_PKEY_get_bn_param(key, all[i].name, &number) == 1);
-        out[i] =
-            (CK_ATTRIBUTE){all[i].type, room[i], (CK_ULONG)(unsigned)BN_bn2bin(number, room[i])};
-    }
-}
-
 void far_rsa_import(CK_FUNCTION_LIST_PTR calls, CK_SESSION_HANDLE session)
 {
-    enum { N_OTHERS = 8, FACTOR = N_OTHERS + 3 };
+    enum { N_OTHERS = 8, FACTOR = N_OTHERS + RSA_PRIME };
     CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
     CK_KEY_TYPE type = CKK_RSA;
     CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
     CK_BYTE id[4] = {0, 0, 0, 1}, label[] = "rsa";
-    uint8_t room[N_NUMBERS][LEN];
+    uint8_t room[RSA_NUMBERS][RSA_NUMBER_MAX];
     CK_OBJECT_HANDLE made;
-    CK_ATTRIBUTE a[N_OTHERS + N_NUMBERS] = {
+    CK_ATTRIBUTE a[N_OTHERS + RSA_NUMBERS] = {
         {CKA_CLASS, &class, sizeof(class)},    {CKA_KEY_TYPE, &type, sizeof(type)},
         {CKA_TOKEN, &yes, sizeof(yes)},        {CKA_PRIVATE, &yes, sizeof(yes)},
         {CKA_SENSITIVE, &yes, sizeof(yes)},    {CKA_EXTRACTABLE, &no, sizeof(no)},
         {CKA_LABEL, label, sizeof(label) - 1}, {CKA_ID, id, sizeof(id)}};
     EVP_PKEY *key = EVP_RSA_gen(BITS);
-    far_require(key != NULL);
-    numbers(key, room, a + N_OTHERS);
+    far_require(key != NULL && rsa_numbers(key, room, a + N_OTHERS));
     hunt_set(far_secrets[FAR_RSA], a[FACTOR].pValue, a[FACTOR].ulValueLen);
     far_require(calls->C_CreateObject(session, a, sizeof(a) / sizeof(a[0]), &made) == CKR_OK);
     write_public(key);
